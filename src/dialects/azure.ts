@@ -1,0 +1,37 @@
+import { defineProduct, type Grant } from './dialect.ts'
+import { form, formFields, understand } from './oauth2.ts'
+
+const TOKEN = '/api/oauth2/token'
+
+/** Veeam Backup for Microsoft Azure: its REST API guide, 'Requesting Authorization'. */
+export const azure = defineProduct({
+  name: 'azure',
+  title: 'Veeam Backup for Microsoft Azure',
+  defaultPort: 443,
+  options: {},
+  credentials: ['password'],
+  mfa: true,
+  dialect: () => ({
+    ask: grant => ({ method: 'POST', path: TOKEN, fields: formFields, body: form(values(grant)) }),
+    understand,
+    signOut: accessToken => ({ method: 'DELETE', path: TOKEN, fields: { authorization: `Bearer ${accessToken}` } }),
+    sessionFields: accessToken => ({ authorization: `Bearer ${accessToken}` }),
+    defaultFields: {},
+    keepsCookies: false,
+    echo: [],
+  }),
+})
+
+/** The letter case is the guide's own. */
+function values(grant: Grant): Record<string, string> {
+  switch (grant.type) {
+    case 'password':
+      return { Username: grant.username, Password: grant.password, grant_type: 'Password' }
+    case 'mfa':
+      return { grant_type: 'Mfa', mfa_token: grant.mfaToken, mfa_code: grant.code }
+    case 'refresh_token':
+      return { grant_type: 'Refresh_token', refresh_token: grant.refreshToken }
+    case 'authorization_code':
+      throw new TypeError('azure has no authorization code grant')
+  }
+}

@@ -1,0 +1,88 @@
+import Type, { type Static, type TObject, type TProperties } from 'typebox'
+import { Parse } from 'typebox/value'
+
+/** What is exchanged for a session (RFC 6749, section 1.3), as the session knows it and no wire does. */
+export type Grant =
+  | { type: 'password'; username: string; password: string }
+  | { type: 'mfa'; mfaToken: string; code: string }
+  | { type: 'authorization_code'; code: string }
+  | { type: 'refresh_token'; refreshToken: string }
+
+/** A request to the appliance, complete but for the connection and cookies. */
+export interface WireRequest {
+  method: 'POST' | 'DELETE'
+  path: string
+  fields: Record<string, string>
+  body?: string
+}
+
+/** What came back: field names in lower case. */
+export interface WireAnswer {
+  status: number
+  fields: Record<string, string | string[] | undefined>
+  body: string
+}
+
+export interface Tokens {
+  accessToken: string
+  /** Absent when the answer brought none: the previous one stays good (RFC 6749, section 6). */
+  refreshToken?: string
+  /** Life of the access token in milliseconds, counted from the moment the request was sent. */
+  life: number
+}
+
+/** An answer of the token endpoint that brings the sign-in forward. Every other answer is thrown as a `Failure`. */
+export type Outcome = { type: 'granted'; tokens: Tokens } | { type: 'mfa-required'; mfaToken: string }
+
+/** The wire format of one product, set up for one appliance. It knows nothing of time: no state, no retry. */
+export interface Dialect {
+  /** How to ask the token endpoint for a session. */
+  ask(grant: Grant): WireRequest
+  /**
+   * Recognises an answer of the token endpoint.
+   * @throws Failure SIGN_IN_REFUSED (CODE_REFUSED for the mfa grant), SIGN_IN_UNKNOWN, VERSION_REFUSED,
+   * APPLIANCE_BUSY with retryAfter, or ANSWER_BROKEN.
+   */
+  understand(grant: Grant, answer: WireAnswer): Outcome
+  signOut(accessToken: string): WireRequest
+  /** Fields that every request of a session carries; whatever the caller sent under these names is replaced. */
+  sessionFields(accessToken: string): Record<string, string>
+  /** Fields that are set when the caller did not send them. */
+  defaultFields: Record<string, string>
+  /** True when cookies set by the appliance belong to the session and go back with every request. */
+  keepsCookies: boolean
+  /** Cookies whose value is also sent as a field. */
+  echo: readonly { cookie: string; field: string }[]
+}
+
+/** One product of the vendor: what the registry, the configuration schema and the command line know of it. */
+export interface Product {
+  /** The value of `product` in the configuration. */
+  readonly name: string
+  readonly title: string
+  /** Port of the REST API when the appliance was installed with defaults. */
+  readonly defaultPort: number
+  /** The product's own keys of an appliance in the configuration. */
+  readonly options: TObject
+  /** What the credentials in the configuration may be. */
+  readonly credentials: readonly ('password' | 'authorizationCode')[]
+  /** True when a sign-in with a password can ask for a code. */
+  readonly mfa: boolean
+  /** @throws when the options do not fit the schema */
+  dialect(options: unknown): Dialect
+}
+
+interface ProductParts<P extends TProperties> {
+  name: string
+  title: string
+  defaultPort: number
+  options: P
+  credentials: Product['credentials']
+  mfa: boolean
+  dialect(options: Static<TObject<P>>): Dialect
+}
+
+export function defineProduct<P extends TProperties>(parts: ProductParts<P>): Product {
+  const options = Type.Object(parts.options, { additionalProperties: false })
+  return { ...parts, options, dialect: given => parts.dialect(Parse(options, given)) }
+}
