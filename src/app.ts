@@ -1,0 +1,53 @@
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import type { Appliance } from './appliance.ts'
+import { Failure, messageOf } from './errors.ts'
+import { routedUrl } from './proxy/mount.ts'
+import { proxy } from './proxy/plugin.ts'
+import { problemFields, problemOf } from './proxy/problem.ts'
+import { status } from './status/plugin.ts'
+
+export interface AppParts {
+  appliances: ReadonlyMap<string, Appliance>
+  /** The appliance that is served at `/` instead of under its name, if there is such a one. */
+  root: () => string | undefined
+  version: string
+  log: FastifyBaseLogger
+  /** True once the process is on its way out. */
+  closing: () => boolean
+  reload: () => Promise<void>
+}
+
+/** A Fastify instance with every route, which does not listen: `routing` takes the requests of any server. */
+export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
+  const app = Fastify({
+    loggerInstance: parts.log,
+    logController: new LogController({ disableRequestLogging: true }),
+    rewriteUrl: request => routedUrl(request, parts.root()),
+    // Names of appliances, and what follows them, are the appliance's affair.
+    routerOptions: { ignoreTrailingSlash: false, caseSensitive: true },
+    return503OnClosing: false,
+  })
+  app.setErrorHandler((error, _, reply) => {
+    const failure = failureOf(error)
+    if (failure.code === 'INTERNAL') parts.log.error({ err: error }, 'the proxy failed')
+    return reply.code(failure.status).headers(problemFields(failure)).send(problemOf(failure))
+  })
+  app.setNotFoundHandler(() => {
+    const names = [...parts.appliances.keys()]
+    throw new Failure('UNKNOWN_APPLIANCE', `There are these appliances: ${names.join(', ')}.`, {
+      extensions: { appliances: names },
+    })
+  })
+  await app.register(status, parts)
+  await app.register(proxy, parts)
+  await app.ready()
+  return app
+}
+
+/** Fastify and its plugins answer bad requests with errors that carry a 4xx status. */
+function failureOf(error: unknown): Failure {
+  if (error instanceof Failure) return error
+  const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
+  if (status >= 400 && status < 500) return new Failure('BAD_REQUEST', messageOf(error), { cause: error })
+  return new Failure('INTERNAL', 'See the log.', { cause: error })
+}

@@ -1,0 +1,128 @@
+import type { Logger } from 'pino'
+import type { ApplianceConfiguration } from './config/configuration.ts'
+import type { Redactor } from './redactor.ts'
+import type { Clock } from './session/clock.ts'
+import type { Keep } from './session/kept.ts'
+import { Session, type SessionEvent } from './session/session.ts'
+import { Admission } from './upstream/admission.ts'
+import { UpstreamClient } from './upstream/client.ts'
+
+export interface ApplianceParts {
+  log: Logger
+  clock: Clock
+  redactor: Redactor
+  /** Runs sign-ins, so that many appliances do not all sign in at once. */
+  gate?: <T>(work: () => Promise<T>) => Promise<T>
+  keep?: Keep
+  onEvent?: (appliance: string, event: SessionEvent) => void
+}
+
+/** A configured appliance at run time: the way to it, and the session there. */
+export class Appliance {
+  readonly name: string
+  readonly product: string
+  /** Without a trailing slash, the port left out where it is the scheme's own. */
+  readonly origin: string
+  readonly session: Session
+  #configuration: ApplianceConfiguration
+  #client: UpstreamClient
+  #admission: Admission
+
+  /** Sets one up. Nothing is sent before its session starts. */
+  constructor(configuration: ApplianceConfiguration, parts: ApplianceParts) {
+    const { name, product, url: origin, credentials } = configuration
+    const { clock, redactor, gate, keep } = parts
+    const log = parts.log.child({ appliance: name })
+    this.name = name
+    this.product = product.name
+    this.origin = origin
+    this.#configuration = configuration
+    this.#client = clientOf(configuration)
+    this.#admission = new Admission(configuration.maxInFlight)
+    this.session = new Session({
+      dialect: product.dialect(configuration.options),
+      credentials,
+      origin,
+      send: request => this.#client.send(request),
+      clock,
+      redactor,
+      report(event) {
+        logEvent(log, event)
+        parts.onEvent?.(name, event)
+      },
+      onJump: () => this.#client.dropConnections(),
+      ...(gate === undefined ? {} : { gate }),
+      ...(keep === undefined ? {} : { keep }),
+    })
+  }
+
+  get client(): UpstreamClient {
+    return this.#client
+  }
+
+  /** Requests under way at it. */
+  get admission(): Admission {
+    return this.#admission
+  }
+
+  /** Whether a configuration means the same session: then `reconfigure` can take it up, and nobody signs in anew. */
+  hasSessionOf(configuration: ApplianceConfiguration): boolean {
+    return this.#configuration.identity === configuration.identity
+  }
+
+  /** Takes up what has nothing to do with the session. Requests under way finish as they began. */
+  reconfigure(configuration: ApplianceConfiguration): void {
+    const old = this.#client
+    this.#configuration = configuration
+    this.#client = clientOf(configuration)
+    this.#admission = new Admission(configuration.maxInFlight)
+    old.close()
+  }
+
+  /** Ends the session at the appliance and lets go of its connections. */
+  async retire(): Promise<void> {
+    await this.session.signOut()
+    await this.session.close()
+    this.#client.close()
+  }
+
+  /** Cuts every connection; the session at the appliance stays. */
+  async destroy(): Promise<void> {
+    await this.session.close()
+    await this.#client.destroy()
+  }
+}
+
+function clientOf({ url, tls, timeouts }: ApplianceConfiguration): UpstreamClient {
+  return new UpstreamClient({ origin: url, trust: tls, timeouts })
+}
+
+/** One line for each thing that happens; the same failure again is counted, and told at every tenth time. */
+function logEvent(log: Logger, event: SessionEvent): void {
+  switch (event.type) {
+    case 'granted': {
+      const { grant, life, renewsAt } = event
+      const times = { grant, lifeSeconds: Math.round(life / 1000), renewsAt: new Date(renewsAt).toISOString() }
+      return log.info(times, event.renewal ? 'session renewed' : 'signed in')
+    }
+    case 'restored':
+      return log.info({ lifeSeconds: Math.round(event.life / 1000) }, 'session taken up from the state directory')
+    case 'failed': {
+      if (event.repeated > 1 && event.repeated % 10 !== 0) return
+      const { failure, grant, repeated } = event
+      const retryInSeconds = event.retryIn === undefined ? undefined : Math.round(event.retryIn / 100) / 10
+      return log.warn(
+        { code: failure.code, grant, repeated, retryInSeconds, detail: failure.message },
+        'no session brought',
+      )
+    }
+    case 'rejected':
+      return log.warn('the appliance rejected the session; renewing it')
+    case 'clock-jumped':
+      return log.warn({ seconds: Math.round(event.by / 1000) }, 'the clock was set, or the machine slept')
+    case 'not-kept':
+      return log.warn({ reason: event.reason }, 'the session could not be kept in the state directory')
+    case 'signed-out':
+      return log.info('signed out')
+  }
+}

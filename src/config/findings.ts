@@ -1,0 +1,35 @@
+import { ConfigurationError, type Mistake } from './mistake.ts'
+
+export type Path = readonly (string | number)[]
+
+/** How the parts of what is being checked are called in messages. */
+export interface Where {
+  /** Of a value or of its key; of the nearest part around it when it does not exist. */
+  place(path: Path, part: 'key' | 'value'): string
+  name(path: Path): string
+}
+
+/** Gathers all mistakes of a configuration, at most one for each part: the first is the most exact. */
+export class Findings {
+  readonly #where: Where
+  readonly #mistakes: Mistake[]
+
+  constructor(where: Where, known: readonly Mistake[] = []) {
+    this.#where = where
+    this.#mistakes = [...known]
+  }
+
+  add(path: Path, message: string, remedy: string, part: 'key' | 'value' = 'value'): void {
+    const name = this.#where.name(path)
+    if (this.#mistakes.some(mistake => mistake.path === name && name !== '')) return
+    this.#mistakes.push({ place: this.#where.place(path, part), path: name, message, remedy })
+  }
+
+  /** @throws ConfigurationError when there are any, in the order of their places */
+  settle(): void {
+    if (this.#mistakes.length === 0) return
+    throw new ConfigurationError(this.#mistakes.toSorted((a, b) => inOrder.compare(a.place, b.place)))
+  }
+}
+
+const inOrder = new Intl.Collator('en', { numeric: true })

@@ -1,0 +1,63 @@
+import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+
+/** Bodies up to this size are held while their request is under way, so that it can be sent again. */
+const KEPT = 65_536
+
+/** The body of a request on its way up. */
+export interface RequestBody {
+  /** What to send: nothing, the whole body, or its stream. */
+  readonly payload: null | Buffer | Readable
+  /** What to send a second time; undefined when the body is gone. */
+  again(): null | Buffer | undefined
+}
+
+const NO_BODY: RequestBody = { payload: null, again: () => null }
+
+/** Waits for the whole of a small body, so that no upstream connection waits for its caller; streams any other. */
+export async function bodyOf(request: IncomingMessage): Promise<RequestBody> {
+  if (request.headers['transfer-encoding'] !== undefined) return unmeasured(request)
+  const length = Number(request.headers['content-length'] ?? 0)
+  if (length === 0) return NO_BODY
+  if (length > KEPT) return { payload: streamed(request), again: () => undefined }
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk)
+  const whole = Buffer.concat(chunks)
+  return { payload: whole, again: () => whole }
+}
+
+/** A body of unknown length is streamed, and kept beside for as long as it is small. */
+function unmeasured(request: IncomingMessage): RequestBody {
+  let kept: Buffer[] | undefined = []
+  let size = 0
+  const payload = streamed(request, chunk => {
+    size += chunk.length
+    if (size > KEPT) kept = undefined
+    kept?.push(chunk)
+  })
+  return { payload, again: () => (request.readableEnded && kept !== undefined ? Buffer.concat(kept) : undefined) }
+}
+
+/**
+ * The request's body as a stream of its own. undici destroys a body that the appliance did not want to the end, and
+ * destroying the request itself would take the caller's connection along, with the answer still on it.
+ */
+function streamed(request: IncomingMessage, onChunk?: (chunk: Buffer) => void): Readable {
+  const body = new Readable({
+    read: () => request.resume(),
+    destroy(error, done) {
+      request.off('data', take)
+      request.resume()
+      done(error)
+    },
+  })
+  function take(chunk: Buffer): void {
+    onChunk?.(chunk)
+    if (!body.push(chunk)) request.pause()
+  }
+  request.on('data', take)
+  request.pause()
+  request.once('end', () => body.push(null))
+  request.once('error', error => body.destroy(error))
+  return body
+}

@@ -1,0 +1,201 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Dispatcher } from 'undici'
+import type { Appliance } from '../appliance.ts'
+import { Failure } from '../errors.ts'
+import type { LiveSession } from '../session/live.ts'
+import type { Sending } from '../upstream/client.ts'
+import { isConnectionLoss, upstreamFailure } from '../upstream/failure.ts'
+import { bodyOf, type RequestBody } from './body.ts'
+import { fieldsDown, fieldsUp, valuesOf } from './fields.ts'
+import { rewriteLink } from './links.ts'
+import { writeProblem } from './problem.ts'
+
+export interface Forwarded {
+  request: IncomingMessage
+  response: ServerResponse
+  /** Path and query for the appliance, byte for byte. */
+  path: string
+  /** What the caller's path had before that: `/NAME`, or nothing. */
+  mount: string
+}
+
+/**
+ * Sends a request to its appliance and the answer back, and answers itself when there is none. Both ways are streams
+ * with back pressure; a caller that leaves aborts the request upstream. Never rejects.
+ */
+export async function forward(appliance: Appliance, forwarded: Forwarded): Promise<void> {
+  const { request, response } = forwarded
+  const { admission, session } = appliance
+  try {
+    const body = await bodyOf(request)
+    await admission.enter()
+    if (response.closed) return admission.leave()
+    response.once('close', () => admission.leave())
+    const live = session.current() ?? (await session.ready())
+    if (!response.closed) new Forwarding(appliance, forwarded, body).send(live)
+  } catch (error) {
+    writeProblem(response, upstreamFailure(error), appliance.name)
+  }
+}
+
+/** Methods whose effect is the same once or twice, and that are sent again when a connection was lost. */
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+class CallerLeft extends Error {
+  override readonly name = 'CallerLeft'
+}
+
+/**
+ * One request on its way. It is sent a second time for one of two reasons only: the appliance answered 401 and there is
+ * a better session now, or a connection that had been in use before was lost before any byte of an answer.
+ */
+class Forwarding {
+  readonly #appliance: Appliance
+  readonly #forwarded: Forwarded
+  readonly #body: RequestBody
+  #controller: Dispatcher.DispatchController | undefined
+  #replayed = false
+  #resent = false
+
+  constructor(appliance: Appliance, forwarded: Forwarded, body: RequestBody) {
+    this.#appliance = appliance
+    this.#forwarded = forwarded
+    this.#body = body
+    forwarded.response.once('close', () => {
+      if (!forwarded.response.writableFinished) this.#controller?.abort(new CallerLeft())
+    })
+  }
+
+  send(live: LiveSession): void {
+    const sending = this.#sending(live, this.#body.payload)
+    this.#appliance.client.dispatch(sending, new Answer(this, live, sending))
+  }
+
+  #sending(live: LiveSession, payload: RequestBody['payload']): Sending {
+    const { request, path } = this.#forwarded
+    const headers = fieldsUp(request.headers, live, path)
+    if (payload === null || Buffer.isBuffer(payload)) delete headers['content-length']
+    return { method: request.method ?? 'GET', path, headers, body: payload }
+  }
+
+  started(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#forwarded.response.closed) controller.abort(new CallerLeft())
+  }
+
+  /** @returns whether the answer is held: a better session may bring another in its place */
+  holds(answer: Answer, controller: Dispatcher.DispatchController, status: number): boolean {
+    if (status !== 401 || this.#replayed) return false
+    this.#replayed = true
+    controller.pause()
+    this.#replay(answer).then(
+      () => controller.resume(),
+      (error: Error) => controller.abort(error),
+    )
+    return true
+  }
+
+  async #replay(answer: Answer): Promise<void> {
+    const renewed = await this.#appliance.session.rejected(answer.live.accessToken)
+    const body = this.#body.again()
+    if (renewed === undefined) return answer.pass('not replayed: there is no newer session')
+    if (body === undefined) return answer.pass('not replayed: the body of the request was streamed')
+    answer.discard()
+    const sending = this.#sending(renewed, body)
+    this.#appliance.client.dispatch(sending, new Answer(this, renewed, sending))
+  }
+
+  /** Begins the caller's answer with the appliance's status and fields. */
+  begin(live: LiveSession, { status, message, raw }: Head, note: string | undefined): ServerResponse {
+    const { request, response, mount, path } = this.#forwarded
+    live.cookies?.take(valuesOf(raw, 'set-cookie'), path)
+    const caller = `${'encrypted' in request.socket ? 'https' : 'http'}://${request.headers.host ?? 'localhost'}`
+    const standpoint = { origin: this.#appliance.origin, caller, mount }
+    const fields = fieldsDown(raw, value => rewriteLink(value, standpoint))
+    if (note !== undefined)
+      fields.push('Proxy-Status', `veeam-auth-proxy; received-status=${status}; details="${note}"`)
+    response.writeHead(status, message, fields)
+    return response
+  }
+
+  failed(error: Error, answer: Answer): void {
+    const { request, response } = this.#forwarded
+    if (error instanceof CallerLeft || response.closed) return
+    const used = (answer.sending.carrier?.answers ?? 0) > 0
+    const safe = SAFE.has(request.method ?? '') && this.#body.payload === null
+    if (used && safe && !answer.begun && !this.#resent && isConnectionLoss(error)) {
+      this.#resent = true
+      this.#appliance.client.dispatchFresh(answer.sending, new Answer(this, answer.live, answer.sending))
+      return
+    }
+    writeProblem(response, upstreamFailure(error), this.#appliance.name)
+  }
+}
+
+interface Head {
+  status: number
+  message: string
+  /** Name, value, name, value … as they arrived. */
+  raw: readonly string[]
+}
+
+/** One answer of the appliance on its way down. */
+class Answer implements Dispatcher.DispatchHandler {
+  readonly live: LiveSession
+  readonly sending: Sending
+  readonly #forwarding: Forwarding
+  #head: Head | undefined
+  #response: ServerResponse | undefined
+  #discarded = false
+
+  constructor(forwarding: Forwarding, live: LiveSession, sending: Sending) {
+    this.#forwarding = forwarding
+    this.live = live
+    this.sending = sending
+  }
+
+  /** Whether any byte of an answer has come. */
+  get begun(): boolean {
+    return this.#head !== undefined
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#forwarding.started(controller)
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, message = ''): void {
+    if (status < 200) return
+    this.#head = { status, message, raw: texts(controller.rawHeaders) }
+    if (!this.#forwarding.holds(this, controller, status)) this.pass()
+  }
+
+  /** Lets the answer through to the caller, with a note in `Proxy-Status` (RFC 9209) if any. */
+  pass(note?: string): void {
+    if (this.#head !== undefined) this.#response = this.#forwarding.begin(this.live, this.#head, note)
+  }
+
+  /** Reads the answer to its end for nobody, so that its connection can be used again. */
+  discard(): void {
+    this.#discarded = true
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#response === undefined || this.#response.write(chunk)) return
+    controller.pause()
+    this.#response.once('drain', () => controller.resume())
+  }
+
+  onResponseEnd(): void {
+    if (this.sending.carrier !== undefined) this.sending.carrier.answers += 1
+    this.#response?.end()
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    if (!this.#discarded) this.#forwarding.failed(error, this)
+  }
+}
+
+function texts(raw: Dispatcher.DispatchController['rawHeaders']): readonly string[] {
+  if (!Array.isArray(raw)) throw new Failure('ANSWER_BROKEN', 'The answer has no fields.')
+  return raw.map(part => (typeof part === 'string' ? part : part.toString('latin1')))
+}

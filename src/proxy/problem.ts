@@ -1,0 +1,51 @@
+import type { ServerResponse } from 'node:http'
+import { type Failure, failures } from '../errors.ts'
+
+/** An answer of the proxy itself: problem details (RFC 9457) with a stable `code`. */
+export interface Problem {
+  type: string
+  title: string
+  status: number
+  detail: string
+  code: string
+  source: 'proxy'
+  remedy: string
+  [extension: string]: unknown
+}
+
+export const PROBLEM_TYPE = 'application/problem+json'
+
+/** @param appliance the name of the appliance it is about, if any */
+export function problemOf(failure: Failure, appliance?: string): Problem {
+  const { status, title, remedy } = failures[failure.code]
+  return {
+    type: `urn:veeam-auth-proxy:problem:${failure.code.toLowerCase().replaceAll('_', '-')}`,
+    title,
+    status,
+    detail: failure.message,
+    code: failure.code,
+    source: 'proxy',
+    remedy: appliance === undefined ? remedy : remedy.replace('NAME', appliance),
+    ...(appliance === undefined ? {} : { appliance }),
+    ...failure.extensions,
+  }
+}
+
+/** The fields of a problem answer, names in lower case. */
+export function problemFields(failure: Failure): Record<string, string> {
+  const fields: Record<string, string> = { 'content-type': PROBLEM_TYPE, 'cache-control': 'no-store' }
+  if (failure.retryAfter !== undefined)
+    fields['retry-after'] = String(Math.max(1, Math.ceil(failure.retryAfter / 1000)))
+  return fields
+}
+
+/** Answers on the raw response, where Fastify has let go of it. Once an answer has begun it can only be broken off. */
+export function writeProblem(response: ServerResponse, failure: Failure, appliance?: string): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy()
+    return
+  }
+  const body = Buffer.from(JSON.stringify(problemOf(failure, appliance)))
+  response.writeHead(failure.status, { ...problemFields(failure), 'content-length': body.length })
+  response.end(body)
+}

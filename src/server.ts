@@ -1,0 +1,160 @@
+import type { Logger } from 'pino'
+import { buildApp } from './app.ts'
+import type { Appliance } from './appliance.ts'
+import { type Configuration, ConfigurationError } from './config/configuration.ts'
+import { Failure, messageOf } from './errors.ts'
+import { Fleet } from './fleet.ts'
+import { Listener, type RequestHandler } from './listener.ts'
+import type { Redactor } from './redactor.ts'
+import { type Clock, systemClock } from './session/clock.ts'
+import type { SessionEvent } from './session/session.ts'
+import { StateDirectory } from './session/store.ts'
+
+export interface ServerParts {
+  log: Logger
+  redactor: Redactor
+  version: string
+  clock?: Clock
+  /** Reads the configuration anew, for `reload`. */
+  load?: () => Promise<Configuration>
+  /** The configuration in force, after every change. */
+  onConfiguration?: (configuration: Configuration) => void
+  onEvent?: (appliance: string, event: SessionEvent) => void
+}
+
+/** The whole product at work: a listener, the routes, and a session at each appliance. */
+export class ProxyServer {
+  readonly #parts: ServerParts
+  readonly #fleet: Fleet
+  readonly #state: StateDirectory | undefined
+  readonly #handle: RequestHandler
+  #configuration: Configuration
+  #listener: Listener
+  #reloading: Promise<unknown> = Promise.resolve()
+
+  private constructor(parts: {
+    server: ServerParts
+    fleet: Fleet
+    state: StateDirectory | undefined
+    handle: RequestHandler
+    configuration: Configuration
+    listener: Listener
+  }) {
+    this.#parts = parts.server
+    this.#fleet = parts.fleet
+    this.#state = parts.state
+    this.#handle = parts.handle
+    this.#configuration = parts.configuration
+    this.#listener = parts.listener
+  }
+
+  /**
+   * Listens, and begins to sign in everywhere.
+   * @throws ListenError when the address cannot be had, StateDirectoryError or StateDirectoryHeldError
+   */
+  static async start(configuration: Configuration, parts: ServerParts): Promise<ProxyServer> {
+    const { log, redactor, version, onEvent, clock = systemClock } = parts
+    const state = await openState(configuration, log, redactor)
+    const fleet = new Fleet({ log, clock, redactor, state, ...(onEvent === undefined ? {} : { onEvent }) })
+    let server: ProxyServer | undefined
+    const app = await buildApp({
+      appliances: fleet.appliances,
+      root: () => rootOf(server?.configuration ?? configuration),
+      closing: () => server?.closing ?? false,
+      reload: () => server?.reload() ?? Promise.resolve(),
+      version,
+      log,
+    })
+    const handle: RequestHandler = (request, response) => app.routing(request, response)
+    const listener = await Listener.open(configuration.listen, handle).catch(async (error: unknown) => {
+      await state?.close()
+      throw error
+    })
+    server = new ProxyServer({ server: parts, fleet, state, handle, configuration, listener })
+    fleet.apply(configuration.appliances)
+    parts.onConfiguration?.(configuration)
+    return server
+  }
+
+  get url(): string {
+    return this.#listener.url
+  }
+
+  /** The one in force. */
+  get configuration(): Configuration {
+    return this.#configuration
+  }
+
+  /** True from the moment it was told to close. */
+  get closing(): boolean {
+    return this.#listener.closing
+  }
+
+  get appliances(): ReadonlyMap<string, Appliance> {
+    return this.#fleet.appliances
+  }
+
+  /**
+   * Reads the configuration anew and makes it the one in force, whole or not at all. No connection is dropped.
+   * @throws Failure CONFIGURATION_REFUSED, and the old one runs on
+   */
+  reload(): Promise<void> {
+    const turn = this.#reloading.then(() => this.#reload())
+    this.#reloading = turn.catch(() => undefined)
+    return turn
+  }
+
+  /** Ends in order: not ready, no new connections, requests in flight finish, sessions are signed out or kept. */
+  async close(grace = this.#configuration.shutdownTimeout): Promise<void> {
+    const { log } = this.#parts
+    const cut = await this.#listener.close(grace)
+    if (cut > 0) log.warn({ requests: cut }, 'requests were cut at the end of the shutdown timeout')
+    await this.#reloading
+    await this.#fleet.close()
+    await this.#state?.close()
+  }
+
+  async #reload(): Promise<void> {
+    const { load, log, onConfiguration } = this.#parts
+    if (load === undefined || this.#listener.closing) return
+    try {
+      const next = await load()
+      if (next.state?.directory !== this.#configuration.state?.directory) {
+        throw new Error('stateDirectory cannot be changed while the proxy runs; restart it')
+      }
+      const moved =
+        next.listen.host !== this.#configuration.listen.host || next.listen.port !== this.#configuration.listen.port
+      const listener = moved ? await Listener.open(next.listen, this.#handle) : this.#listener
+      const old = this.#listener
+      this.#configuration = next
+      this.#listener = listener
+      this.#fleet.apply(next.appliances)
+      if (moved) void old.close(next.shutdownTimeout)
+      onConfiguration?.(next)
+      log.info({ appliances: next.appliances.length, url: this.url }, 'configuration reloaded')
+    } catch (error) {
+      const mistakes = error instanceof ConfigurationError ? error.mistakes : [{ message: messageOf(error) }]
+      log.error({ mistakes }, 'the new configuration was refused; the old one runs on')
+      throw new Failure('CONFIGURATION_REFUSED', messageOf(error), { cause: error, extensions: { mistakes } })
+    }
+  }
+}
+
+function rootOf({ mount, appliances }: Configuration): string | undefined {
+  return mount === 'root' ? appliances[0]?.name : undefined
+}
+
+async function openState(
+  { state }: Configuration,
+  log: Logger,
+  redactor: Redactor,
+): Promise<StateDirectory | undefined> {
+  if (state === undefined) return undefined
+  const key = await state.key.reveal()
+  redactor.learn(key)
+  return StateDirectory.open({
+    directory: state.directory,
+    key,
+    warn: (message, details) => log.warn(details, message),
+  })
+}

@@ -1,0 +1,48 @@
+import { CookieJar } from 'tough-cookie'
+
+/** The cookies of one session. Their names are the appliance's affair; tough-cookie keeps RFC 6265's rules. */
+export class SessionCookies {
+  readonly #origin: string
+  readonly #jar: CookieJar
+
+  /** @param origin of the appliance, without a trailing slash */
+  constructor(origin: string, jar = new CookieJar(undefined, { rejectPublicSuffixes: false })) {
+    this.#origin = origin
+    this.#jar = jar
+  }
+
+  /** Takes the `Set-Cookie` values of an answer to a request for `path`; what is malformed is left out. */
+  take(values: string | readonly string[] | undefined, path: string): void {
+    if (values === undefined) return
+    for (const value of typeof values === 'string' ? [values] : values) {
+      this.#jar.setCookieSync(value, this.#origin + path, { ignoreError: true, loose: true })
+    }
+  }
+
+  /** The `Cookie` field for a request to `path`, undefined when no cookie belongs to it. */
+  field(path: string): string | undefined {
+    return this.#jar.getCookieStringSync(this.#origin + path) || undefined
+  }
+
+  value(name: string, path: string): string | undefined {
+    return this.#jar.getCookiesSync(this.#origin + path).find(cookie => cookie.key === name)?.value
+  }
+
+  /** Every cookie value now held. */
+  values(): string[] {
+    return (this.#jar.serializeSync()?.cookies ?? []).map(cookie => String(cookie.value ?? ''))
+  }
+
+  toKept(): unknown {
+    return this.#jar.serializeSync()
+  }
+
+  /** @throws when the value is not what `toKept` gave */
+  static fromKept(origin: string, kept: unknown): SessionCookies {
+    return new SessionCookies(origin, CookieJar.deserializeSync(JSON.stringify(kept)))
+  }
+
+  copy(): SessionCookies {
+    return new SessionCookies(this.#origin, this.#jar.cloneSync())
+  }
+}

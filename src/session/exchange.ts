@@ -1,0 +1,91 @@
+import type { Dialect, Grant, Outcome, WireAnswer, WireRequest } from '../dialects/index.ts'
+import { Failure } from '../errors.ts'
+import { REDACTED, type Redactor } from '../redactor.ts'
+import { type Clock, type Moment, momentIn } from './clock.ts'
+import type { SessionCookies } from './cookies.ts'
+
+/** Sends one request on the proxy's own behalf. Throws a `Failure` when no answer came. */
+export type Send = (request: WireRequest) => Promise<WireAnswer>
+
+export interface Exchanged {
+  outcome: Outcome
+  /** When the request was sent: the life of what came back counts from here. */
+  sent: Moment
+}
+
+/** One grant put to one appliance: the dialect's words, carried with the session's cookies. */
+export class Exchange {
+  readonly #dialect: Dialect
+  readonly #send: Send
+  readonly #clock: Clock
+  readonly #redactor: Redactor
+
+  constructor(parts: { dialect: Dialect; send: Send; clock: Clock; redactor: Redactor }) {
+    this.#dialect = parts.dialect
+    this.#send = parts.send
+    this.#clock = parts.clock
+    this.#redactor = parts.redactor
+  }
+
+  /**
+   * @param cookies go along with the request and take what the answer sets
+   * @throws Failure as `Dialect.understand` and `Send` say; its message holds none of the grant's secrets
+   */
+  async ask(grant: Grant, cookies: SessionCookies | undefined): Promise<Exchanged> {
+    for (const secret of secretsOf(grant)) this.#redactor.learn(secret)
+    const request = withCookies(this.#dialect.ask(grant), this.#dialect, cookies)
+    const sent = momentIn(this.#clock, 0)
+    try {
+      const answer = await this.#send(request)
+      const outcome = this.#dialect.understand(grant, answer)
+      cookies?.take(answer.fields['set-cookie'], request.path)
+      this.#learn(outcome, cookies)
+      return { outcome, sent }
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      throw new Failure(error.code, this.#clean(error.message, grant), {
+        retryAfter: error.retryAfter,
+        cause: error.cause,
+      })
+    }
+  }
+
+  #learn(outcome: Outcome, cookies: SessionCookies | undefined): void {
+    const secrets =
+      outcome.type === 'granted'
+        ? [outcome.tokens.accessToken, outcome.tokens.refreshToken ?? '', ...(cookies?.values() ?? [])]
+        : [outcome.mfaToken]
+    for (const secret of secrets) this.#redactor.learn(secret)
+  }
+
+  /** An appliance may repeat what it was sent; a code is too short for the redactor to know it. */
+  #clean(message: string, grant: Grant): string {
+    const cleaned = this.#redactor.clean(message)
+    return secretsOf(grant).reduce((text, secret) => (secret ? text.replaceAll(secret, REDACTED) : text), cleaned)
+  }
+}
+
+/** The request with the session's cookies, and with those that the appliance also wants as fields. */
+export function withCookies(request: WireRequest, dialect: Dialect, cookies: SessionCookies | undefined): WireRequest {
+  const cookie = cookies?.field(request.path)
+  if (cookies === undefined || cookie === undefined) return request
+  const fields: Record<string, string> = { ...request.fields, cookie }
+  for (const echo of dialect.echo) {
+    const value = cookies.value(echo.cookie, request.path)
+    if (value !== undefined) fields[echo.field] = value
+  }
+  return { ...request, fields }
+}
+
+function secretsOf(grant: Grant): string[] {
+  switch (grant.type) {
+    case 'password':
+      return [grant.password]
+    case 'mfa':
+      return [grant.mfaToken, grant.code]
+    case 'authorization_code':
+      return [grant.code]
+    case 'refresh_token':
+      return [grant.refreshToken]
+  }
+}

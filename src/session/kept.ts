@@ -1,0 +1,51 @@
+import Type from 'typebox'
+import { Check } from 'typebox/value'
+
+/** Where a session outlives the process. What it is given back is checked: a file can be anything. */
+export interface Keep {
+  /** undefined when there is nothing, or nothing that could be read. */
+  load(): Promise<unknown>
+  /** Resolves once the value would survive a power failure. */
+  save(value: Kept): Promise<void>
+}
+
+const Refused = Type.Array(Type.Object({ at: Type.Number(), secret: Type.String() }))
+
+const Kept = Type.Object({
+  version: Type.Literal(1),
+  /** What a sign-in must not forget: see `SignInMemory`. */
+  memory: Type.Object({
+    refusedSecrets: Refused,
+    refusedCodes: Refused,
+    spentCode: Type.Optional(Type.String()),
+    lastStep: Type.Number(),
+  }),
+  session: Type.Optional(
+    Type.Object({
+      grant: Type.Union([
+        Type.Literal('password'),
+        Type.Literal('mfa'),
+        Type.Literal('authorization_code'),
+        Type.Literal('refresh_token'),
+      ]),
+      since: Type.Number(),
+      accessToken: Type.String({ minLength: 1 }),
+      refreshToken: Type.Optional(Type.String({ minLength: 1 })),
+      /** Milliseconds. */
+      life: Type.Number(),
+      /** Epoch milliseconds. */
+      sentAt: Type.Number(),
+      cookies: Type.Optional(Type.Unknown()),
+    }),
+  ),
+})
+
+/** What is kept of a session, and of the attempts to get one. */
+export type Kept = Type.Static<typeof Kept>
+export type SignInMemory = Kept['memory']
+export type KeptSession = NonNullable<Kept['session']>
+
+/** The kept value, undefined when it is none that this version wrote. */
+export function parseKept(value: unknown): Kept | undefined {
+  return Check(Kept, value) ? value : undefined
+}

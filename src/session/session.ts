@@ -1,0 +1,401 @@
+import type { Dialect, Grant } from '../dialects/index.ts'
+import { Failure, type FailureCode, failures, messageOf } from '../errors.ts'
+import type { Redactor } from '../redactor.ts'
+import { type Clock, type Moment, momentIn, until } from './clock.ts'
+import { SessionCookies } from './cookies.ts'
+import { Exchange, type Send, withCookies } from './exchange.ts'
+import { type Keep, parseKept } from './kept.ts'
+import { LiveSession } from './live.ts'
+import { backoffDelay, renewalDelay, TICK } from './schedule.ts'
+import { type Credentials, type Granted, SignIn } from './sign-in.ts'
+
+// Longer than the rule allows: the states of one session and every way between them are read best on one page.
+
+/** The wall clock running this far ahead of or behind the monotonic one means that somebody set it, or slept. */
+const JUMP = 5_000
+/** An appliance that rejects fresh tokens must not be asked for ever more of them. */
+const FORCED_INTERVAL = 10_000
+/** How long a request may wait for a sign-in that is under way. */
+const LONGEST_WAIT = 30_000
+
+export type SessionState = 'signed-out' | 'signing-in' | 'live' | 'renewing' | 'waiting' | 'refused' | 'backing-off'
+
+/** What happened to a session; for the log, the metrics and the audit. Holds no secret. */
+export type SessionEvent =
+  | { type: 'granted'; grant: Grant['type']; renewal: boolean; life: number; renewsAt: number }
+  | { type: 'restored'; life: number }
+  | { type: 'failed'; grant: Grant['type']; failure: Failure; retryIn: number | undefined; repeated: number }
+  | { type: 'rejected' }
+  | { type: 'clock-jumped'; by: number }
+  | { type: 'not-kept'; reason: string }
+  | { type: 'signed-out' }
+
+/** Times are epoch milliseconds. */
+export interface SessionStatus {
+  state: SessionState
+  grant: Grant['type'] | undefined
+  since: number
+  expiresAt: number | undefined
+  renewsAt: number | undefined
+  lastError: { code: FailureCode; detail: string; remedy: string; at: number; times: number } | undefined
+}
+
+export interface SessionParts {
+  dialect: Dialect
+  credentials: Credentials
+  /** Of the appliance, without a trailing slash. */
+  origin: string
+  send: Send
+  clock: Clock
+  redactor: Redactor
+  report: (event: SessionEvent) => void
+  /** Runs a sign-in when its turn has come, where many appliances share a process. */
+  gate?: <T>(work: () => Promise<T>) => Promise<T>
+  /** Keeps the session beyond this process. */
+  keep?: Keep
+  /** The clock jumped: whatever was connected is probably gone. */
+  onJump?: () => void
+}
+
+/** Why no attempt is made until somebody does something. */
+type Block = 'waiting' | 'refused' | 'signed-out'
+
+/** One appliance's session: everything about time is here, and nothing about the requests that use it. */
+export class Session {
+  readonly #parts: SessionParts
+  readonly #signIn: SignIn
+  #held: LiveSession | undefined
+  #block: Block | undefined
+  /** The one attempt under way, whoever waits for it. */
+  #work: Promise<void> | undefined
+  /** When the next attempt is due; undefined when only a person or a configuration brings one. */
+  #due: Moment | undefined
+  #lastError: { failure: Failure; at: number; times: number } | undefined
+  #failuresInRow = 0
+  /** Since when there is no session, where there is none. */
+  #absentSince: number
+  #forced: Moment | undefined
+  /** Wall minus monotonic clock when last looked at. */
+  #drift: number
+  #cancelTimer: (() => void) | undefined
+  #closed = false
+
+  constructor(parts: SessionParts) {
+    this.#parts = parts
+    const { dialect, clock, origin, credentials } = parts
+    const newCookies = () => (dialect.keepsCookies ? new SessionCookies(origin) : undefined)
+    this.#signIn = new SignIn({ credentials, exchange: new Exchange(parts), clock, newCookies })
+    this.#absentSince = clock.wall()
+    this.#drift = clock.wall() - clock.monotonic()
+  }
+
+  /**
+   * What requests are sent with now: undefined when there is none or it has expired on either clock. A clock that
+   * jumped is noticed here too, before a request meets connections that did not survive the sleep.
+   */
+  current(): LiveSession | undefined {
+    if (this.#jumped() && this.#due !== undefined && !this.#closed) void this.attempt().catch(recorded)
+    return this.#held?.isLive(this.#parts.clock) ? this.#held : undefined
+  }
+
+  /** Takes up the session that was kept, or begins to sign in; and stays signed in. */
+  start(): void {
+    void this.#run(async () => ((await this.#restore()) ? undefined : this.#next())).catch(recorded)
+  }
+
+  /**
+   * The current session, or the one that a sign-in under way brings.
+   * @throws Failure that tells the caller why there is none, with `retryAfter` where waiting helps
+   */
+  async ready(): Promise<LiveSession> {
+    const live = this.current()
+    if (live !== undefined) return live
+    if (this.#block !== undefined || this.#closed) throw this.#absence()
+    const backingOff = this.#due !== undefined && until(this.#parts.clock, this.#due) > 0
+    if (this.#work === undefined && backingOff) throw this.#absence()
+    await this.#atMost(LONGEST_WAIT, this.attempt().catch(recorded))
+    const brought = this.current()
+    if (brought === undefined) throw this.#absence()
+    return brought
+  }
+
+  /**
+   * Says that the appliance answered 401 to a token. One renewal serves any number of callers, and there is at most
+   * one in ten seconds. Resolves to the session to try again with, or undefined when there is no better one.
+   */
+  async rejected(accessToken: string): Promise<LiveSession | undefined> {
+    const live = this.current()
+    if (live !== undefined && live.accessToken !== accessToken) return live
+    if (this.#work === undefined) {
+      const { clock, report } = this.#parts
+      if (this.#closed || this.#block !== undefined) return undefined
+      if (this.#forced !== undefined && until(clock, this.#forced) > 0) return undefined
+      this.#forced = momentIn(clock, FORCED_INTERVAL)
+      report({ type: 'rejected' })
+    }
+    await this.#atMost(LONGEST_WAIT, this.attempt().catch(recorded))
+    const renewed = this.current()
+    return renewed?.accessToken === accessToken ? undefined : renewed
+  }
+
+  /**
+   * One attempt at a session, renewing when there is one; joins the attempt under way. Also a person's word to try
+   * again where the session had stopped.
+   * @throws Failure of the attempt, which has then been reported
+   */
+  attempt(): Promise<void> {
+    return this.#run(() => this.#next())
+  }
+
+  /**
+   * Completes a sign-in that waits for a person.
+   * @throws Failure CODE_UNWANTED, CODE_REFUSED, TOO_MANY_REFUSALS, or why the sign-in failed otherwise
+   */
+  async giveCode(code: string): Promise<void> {
+    await this.#work?.catch(recorded)
+    if (this.#block !== 'waiting') throw new Failure('CODE_UNWANTED', `The session is ${this.status().state}.`)
+    return this.#run(() => this.#signIn.withCode(code))
+  }
+
+  /** A secret was changed: tries it where the old one had been refused. */
+  secretChanged(): void {
+    if (this.#block === 'refused') void this.attempt().catch(recorded)
+  }
+
+  /** Ends the session here and at the appliance, as far as it can be reached. The session stays signed out. */
+  async signOut(): Promise<void> {
+    this.#block = 'signed-out'
+    await this.#work?.catch(recorded)
+    this.#disarm()
+    const { dialect, send, clock, report } = this.#parts
+    const held = this.#held
+    this.#held = undefined
+    this.#due = undefined
+    this.#block = 'signed-out'
+    this.#absentSince = clock.wall()
+    await this.#keep()
+    if (held === undefined) return
+    await send(withCookies(dialect.signOut(held.accessToken), dialect, held.cookies)).catch(recorded)
+    report({ type: 'signed-out' })
+  }
+
+  /** Stops for good, keeping whatever session there is at the appliance. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#disarm()
+    await this.#work?.catch(recorded)
+  }
+
+  status(): SessionStatus {
+    const { clock } = this.#parts
+    const live = this.current()
+    const error = this.#lastError
+    return {
+      state: this.#state(live),
+      grant: live?.grant,
+      since: live?.since ?? this.#absentSince,
+      expiresAt: live?.expires.wall,
+      renewsAt: this.#due === undefined ? undefined : Math.round(clock.wall() + until(clock, this.#due)),
+      lastError: error && {
+        code: error.failure.code,
+        detail: error.failure.message,
+        remedy: failures[error.failure.code].remedy,
+        at: error.at,
+        times: error.times,
+      },
+    }
+  }
+
+  #state(live: LiveSession | undefined): SessionState {
+    if (this.#work !== undefined) return live === undefined ? 'signing-in' : 'renewing'
+    if (live !== undefined) return 'live'
+    return this.#block ?? (this.#due === undefined ? 'signed-out' : 'backing-off')
+  }
+
+  #run(work: () => Promise<Granted | undefined>): Promise<void> {
+    if (this.#work !== undefined) return this.#work
+    if (this.#closed) return Promise.reject(new Failure('SHUTTING_DOWN', 'The session is closed.'))
+    this.#disarm()
+    const gate = this.#parts.gate ?? (task => task())
+    this.#work = gate(work)
+      .then(granted => (granted === undefined ? undefined : this.#hold(granted)))
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => {
+        this.#work = undefined
+        this.#arm()
+      })
+    return this.#work
+  }
+
+  async #next(): Promise<Granted> {
+    const held = this.#held
+    if (held?.refreshToken !== undefined) {
+      const renewed = await this.#refresh({ refreshToken: held.refreshToken, cookies: held.cookies })
+      if (renewed !== undefined) return renewed
+    }
+    return this.#signIn.fromCredentials()
+  }
+
+  /** A refresh token that the appliance refuses is given up, and the credentials get their turn. */
+  async #refresh(from: { refreshToken: string; cookies: SessionCookies | undefined }): Promise<Granted | undefined> {
+    try {
+      return await this.#signIn.refresh(from)
+    } catch (error) {
+      if (!(error instanceof Failure) || error.code !== 'SIGN_IN_REFUSED') throw error
+      this.#record(error, 'refresh_token', undefined)
+      return undefined
+    }
+  }
+
+  async #hold({ grant, tokens, cookies, sent }: Granted): Promise<void> {
+    const { dialect, clock, redactor, report } = this.#parts
+    const before = this.#held
+    const goesOn = grant === 'refresh_token' ? before : undefined
+    const refreshToken = tokens.refreshToken ?? goesOn?.refreshToken
+    this.#held = new LiveSession({
+      dialect,
+      grant: goesOn?.grant ?? grant,
+      since: goesOn?.since ?? clock.wall(),
+      tokens: { ...tokens, ...(refreshToken === undefined ? {} : { refreshToken }) },
+      cookies,
+      sent,
+    })
+    for (const secret of before?.secrets ?? []) redactor.forget(secret)
+    for (const secret of this.#held.secrets) redactor.learn(secret)
+    this.#block = undefined
+    this.#lastError = undefined
+    this.#failuresInRow = 0
+    const renewsAt = this.#planRenewal(this.#held)
+    report({ type: 'granted', grant, renewal: before !== undefined, life: tokens.life, renewsAt })
+    // Still within the attempt: the new refresh token is on disk before it can be used.
+    await this.#keep()
+  }
+
+  /** @returns epoch milliseconds */
+  #planRenewal({ sent, life }: LiveSession): number {
+    const delay = renewalDelay(life, this.#parts.clock.random())
+    this.#due = { wall: sent.wall + delay, monotonic: sent.monotonic + delay }
+    return this.#due.wall
+  }
+
+  async #fail(error: unknown): Promise<never> {
+    const { clock } = this.#parts
+    const failure = error instanceof Failure ? error : new Failure('INTERNAL', messageOf(error), { cause: error })
+    this.#due = undefined
+    this.#block = blockOf(failure.code)
+    let retryIn: number | undefined
+    if (this.#block === undefined) {
+      this.#failuresInRow += 1
+      retryIn = backoffDelay(this.#failuresInRow, clock.random(), failure.retryAfter)
+      this.#due = momentIn(clock, retryIn)
+    }
+    this.#record(failure, this.#held?.refreshToken === undefined ? this.#signIn.firstGrant : 'refresh_token', retryIn)
+    await this.#keep()
+    throw failure
+  }
+
+  #record(failure: Failure, grant: Grant['type'], retryIn: number | undefined): void {
+    const { clock, report } = this.#parts
+    const times = this.#lastError?.failure.code === failure.code ? this.#lastError.times + 1 : 1
+    this.#lastError = { failure, at: clock.wall(), times }
+    report({ type: 'failed', grant, failure, retryIn, repeated: times })
+  }
+
+  /** @returns whether what was kept serves now; if not, its refresh token may still be tried */
+  async #restore(): Promise<boolean> {
+    const { keep, clock, redactor, report } = this.#parts
+    const kept = parseKept(await keep?.load())
+    if (kept === undefined || this.#held !== undefined) return false
+    this.#signIn.remember(kept.memory)
+    if (kept.session === undefined) return false
+    const live = LiveSession.fromKept(kept.session, this.#parts)
+    for (const secret of live.secrets) redactor.learn(secret)
+    this.#held = live
+    if (!live.isLive(clock)) return false
+    this.#planRenewal(live)
+    report({ type: 'restored', life: until(clock, live.expires) })
+    return true
+  }
+
+  /** A session that cannot be kept serves all the same. */
+  async #keep(): Promise<void> {
+    const session = this.#held === undefined ? {} : { session: this.#held.toKept() }
+    try {
+      await this.#parts.keep?.save({ version: 1, memory: this.#signIn.memory, ...session })
+    } catch (error) {
+      this.#parts.report({ type: 'not-kept', reason: messageOf(error) })
+    }
+  }
+
+  /** What a caller is told who finds no session. */
+  #absence(): Failure {
+    const failure = this.#lastError?.failure
+    if (this.#closed) return new Failure('SHUTTING_DOWN', 'The session is closed.')
+    if (this.#block === 'waiting') return new Failure('CODE_WANTED', failure?.message ?? 'A code is wanted.')
+    if (this.#block === 'signed-out') {
+      return new Failure('NOT_SIGNED_IN', 'It was signed out on purpose; veeam-auth-proxy sign-in NAME signs it in.')
+    }
+    const wait = this.#due === undefined ? undefined : Math.max(0, until(this.#parts.clock, this.#due))
+    if (failure === undefined)
+      return new Failure('NOT_SIGNED_IN', 'The first sign-in is under way.', { retryAfter: 1000 })
+    if (!transient.has(failure.code))
+      return new Failure(failure.code, failure.message, { retryAfter: wait, cause: failure })
+    const extensions = { reason: failure.code }
+    return new Failure('NOT_SIGNED_IN', failure.message, { retryAfter: wait, cause: failure, extensions })
+  }
+
+  #arm(): void {
+    this.#disarm()
+    if (this.#closed || this.#due === undefined) return
+    const wait = Math.min(TICK, Math.max(0, until(this.#parts.clock, this.#due)))
+    this.#cancelTimer = this.#parts.clock.timer(wait, () => this.#tick())
+  }
+
+  #disarm(): void {
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
+  }
+
+  #tick(): void {
+    const { clock } = this.#parts
+    const jumped = this.#jumped()
+    this.#drift = clock.wall() - clock.monotonic()
+    if (jumped || this.#due === undefined || until(clock, this.#due) <= 0) void this.attempt().catch(recorded)
+    else this.#arm()
+  }
+
+  #jumped(): boolean {
+    const { clock, onJump, report } = this.#parts
+    const drift = clock.wall() - clock.monotonic()
+    const by = drift - this.#drift
+    if (Math.abs(by) <= JUMP) return false
+    this.#drift = drift
+    report({ type: 'clock-jumped', by })
+    onJump?.()
+    return true
+  }
+
+  #atMost(milliseconds: number, work: Promise<void>): Promise<void> {
+    return new Promise(resolve => {
+      const cancel = this.#parts.clock.timer(milliseconds, resolve)
+      void work.then(resolve).finally(cancel)
+    })
+  }
+}
+
+/** Failures that time may mend by itself; a caller is told of the missing session rather than of them. */
+const transient = new Set<FailureCode>([
+  'APPLIANCE_UNREACHABLE',
+  'APPLIANCE_BUSY',
+  'APPLIANCE_TIMEOUT',
+  'ANSWER_BROKEN',
+])
+
+function blockOf(code: FailureCode): Block | undefined {
+  if (code === 'CODE_WANTED' || code === 'CODE_REFUSED' || code === 'TOO_MANY_REFUSALS') return 'waiting'
+  if (code === 'SIGN_IN_REFUSED' || code === 'VERSION_REFUSED') return 'refused'
+  return undefined
+}
+
+/** Rejections of shared work are recorded and reported where they arise. */
+function recorded(): void {}

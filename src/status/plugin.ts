@@ -1,0 +1,82 @@
+import type { FastifyInstance } from 'fastify'
+import Type from 'typebox'
+import { Check } from 'typebox/value'
+import type { Appliance } from '../appliance.ts'
+import { Failure } from '../errors.ts'
+import { readiness } from './health.ts'
+
+const Named = Type.Object({ name: Type.String() })
+const GivenCode = Type.Object({ code: Type.String({ minLength: 1, maxLength: 4096 }) })
+
+export interface StatusParts {
+  appliances: ReadonlyMap<string, Appliance>
+  version: string
+  /** True once the process is on its way out. */
+  closing: () => boolean
+  /** Takes up the configuration as it is now. Throws a `Failure` CONFIGURATION_REFUSED. */
+  reload: () => Promise<void>
+}
+
+/** The proxy's own pages, under `/-/`. */
+export async function status(app: FastifyInstance, parts: StatusParts): Promise<void> {
+  const { appliances, version, closing } = parts
+
+  app.get('/-/livez', async () => ({ status: 'live' }))
+
+  app.get('/-/readyz', async (_, reply) => {
+    const { ready, missing } = readiness(appliances.values())
+    if (closing()) return reply.code(503).send({ status: 'closing', missing })
+    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', missing })
+  })
+
+  app.get('/-/status', async () => ({ version, appliances: [...appliances.values()].map(describe) }))
+
+  app.post('/-/appliances/:name/code', async request => {
+    const appliance = named(request.params)
+    if (!Check(GivenCode, request.body)) throw new Failure('BAD_REQUEST', 'The body must be JSON: {"code": "123456"}.')
+    await appliance.session.giveCode(request.body.code.trim())
+    return describe(appliance)
+  })
+
+  app.post('/-/appliances/:name/sign-in', async request => {
+    const appliance = named(request.params)
+    await appliance.session.attempt()
+    return describe(appliance)
+  })
+
+  app.post('/-/reload', async () => {
+    await parts.reload()
+    return { status: 'reloaded', appliances: [...appliances.keys()] }
+  })
+
+  function named(params: unknown): Appliance {
+    const name = Check(Named, params) ? params.name : ''
+    const appliance = appliances.get(name)
+    if (appliance !== undefined) return appliance
+    const names = [...appliances.keys()]
+    throw new Failure(
+      'UNKNOWN_APPLIANCE',
+      `There is no appliance ${JSON.stringify(name)}; there are: ${names.join(', ')}.`,
+    )
+  }
+}
+
+/** Times as ISO 8601, null where there is none. */
+function describe({ name, product, origin, session }: Appliance) {
+  const { state, grant, since, expiresAt, renewsAt, lastError } = session.status()
+  return {
+    name,
+    product,
+    url: origin,
+    state,
+    grant: grant ?? null,
+    since: iso(since),
+    expiresAt: iso(expiresAt),
+    renewsAt: iso(renewsAt),
+    lastError: lastError === undefined ? null : { ...lastError, at: iso(lastError.at) },
+  }
+}
+
+function iso(time: number | undefined): string | null {
+  return time === undefined ? null : new Date(time).toISOString()
+}

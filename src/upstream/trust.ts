@@ -1,0 +1,99 @@
+import type { X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
+import { connect as tlsConnect } from 'node:tls'
+import { buildConnector } from 'undici'
+import { Failure } from '../errors.ts'
+
+/** How an appliance proves that it is the one. Node.js verifies unless one of the two below says otherwise. */
+export interface Trust {
+  /** PEM certificates that take the place of the system's roots. */
+  ca?: string
+  /** SHA-256 of the leaf certificate, `AB:CD:…`: that very certificate and no other, whatever else it says. */
+  fingerprint?: string
+  /** False: anything is accepted. */
+  verify: boolean
+}
+
+export interface Certificate {
+  subject: string
+  issuer: string
+  validFrom: string
+  validTo: string
+  altNames: string
+  /** SHA-256, `AB:CD:…`. */
+  fingerprint: string
+}
+
+/**
+ * What opens connections to one appliance under its rules of trust.
+ * @param timeout for TCP and TLS together, in milliseconds
+ */
+export function connector(trust: Trust, timeout: number): buildConnector.connector {
+  const tls = { timeout, minVersion: 'TLSv1.2' as const }
+  if (trust.fingerprint !== undefined) return pinned(trust.fingerprint, timeout)
+  if (!trust.verify) return buildConnector({ ...tls, rejectUnauthorized: false })
+  return buildConnector({ ...tls, rejectUnauthorized: true, ...(trust.ca === undefined ? {} : { ca: trust.ca }) })
+}
+
+/**
+ * A pin replaces the chain and the name: the certificate is compared before the first byte is written. Sessions are
+ * not resumed, so that every connection shows its certificate.
+ */
+function pinned(fingerprint: string, timeout: number): buildConnector.connector {
+  const open = buildConnector({ timeout, minVersion: 'TLSv1.2', rejectUnauthorized: false, maxCachedSessions: 0 })
+  return (options, callback) => {
+    open(options, (error, socket) => {
+      if (error !== null) return callback(error, null)
+      const shown = 'getPeerX509Certificate' in socket ? socket.getPeerX509Certificate()?.fingerprint256 : undefined
+      if (shown === fingerprint) return callback(null, socket)
+      socket.destroy()
+      const detail = `The appliance shows the certificate ${shown ?? 'of no TLS at all'}, and the configuration pins ${fingerprint}.`
+      callback(new Failure('CERTIFICATE_UNTRUSTED', detail, { extensions: { shown, pinned: fingerprint } }), null)
+    })
+  }
+}
+
+/** Why Node.js refused a certificate, in words; undefined for errors that are not about one. */
+export function certificateFault(error: unknown): string | undefined {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return faults[code] ?? (/^(CERT_|UNABLE_TO_|ERR_TLS_CERT)/.test(code) ? `it was refused (${code})` : undefined)
+}
+
+const faults: Readonly<Record<string, string>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'it is self-signed',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its chain ends in an authority that is not trusted here',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'it was signed by an authority that is not trusted here',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'it was signed by an authority that is not trusted here',
+  CERT_HAS_EXPIRED: 'it has expired',
+  CERT_NOT_YET_VALID: 'it is not valid yet',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'it was made for another name',
+}
+
+/** The certificate that an address shows, whether trusted or not. Nothing is sent there. */
+export function inspectCertificate(origin: string, timeout: number): Promise<Certificate> {
+  const { hostname, port } = new URL(origin)
+  const host = hostname.replace(/^\[|\]$/g, '')
+  const names = isIP(host) ? {} : { servername: host }
+  return new Promise((resolve, reject) => {
+    const socket = tlsConnect({ host, port: Number(port || 443), rejectUnauthorized: false, timeout, ...names })
+    socket.once('secureConnect', () => {
+      const certificate = socket.getPeerX509Certificate()
+      socket.destroy()
+      if (certificate === undefined) return reject(new Error('no certificate was shown'))
+      resolve(described(certificate))
+    })
+    socket.once('timeout', () => socket.destroy(new Error('no TLS answer in time')))
+    socket.once('error', reject)
+  })
+}
+
+function described(certificate: X509Certificate): Certificate {
+  return {
+    subject: certificate.subject,
+    issuer: certificate.issuer,
+    validFrom: certificate.validFrom,
+    validTo: certificate.validTo,
+    altNames: certificate.subjectAltName ?? '',
+    fingerprint: certificate.fingerprint256,
+  }
+}
