@@ -112,7 +112,7 @@ function logEvent(log: Logger, event: SessionEvent): void {
       const { failure, grant, repeated } = event
       const retryInSeconds = event.retryIn === undefined ? undefined : Math.round(event.retryIn / 100) / 10
       return log.warn(
-        { code: failure.code, grant, repeated, retryInSeconds, detail: failure.message },
+        { failure: failure.code, grant, repeated, retryInSeconds, detail: failure.message },
         'no session brought',
       )
     }

@@ -17,13 +17,13 @@ export interface ServerParts {
   clock?: Clock
   /** Reads the configuration anew, for `reload`. */
   load?: () => Promise<Configuration>
-  /** The configuration in force, after every change. */
-  onConfiguration?: (configuration: Configuration) => void
   onEvent?: (appliance: string, event: SessionEvent) => void
 }
 
 /** The whole product at work: a listener, the routes, and a session at each appliance. */
 export class ProxyServer {
+  /** Told of every configuration that comes into force after the first. */
+  onConfiguration: ((configuration: Configuration) => void) | undefined
   readonly #parts: ServerParts
   readonly #fleet: Fleet
   readonly #state: StateDirectory | undefined
@@ -72,7 +72,6 @@ export class ProxyServer {
     })
     server = new ProxyServer({ server: parts, fleet, state, handle, configuration, listener })
     fleet.apply(configuration.appliances)
-    parts.onConfiguration?.(configuration)
     return server
   }
 
@@ -115,7 +114,7 @@ export class ProxyServer {
   }
 
   async #reload(): Promise<void> {
-    const { load, log, onConfiguration } = this.#parts
+    const { load, log } = this.#parts
     if (load === undefined || this.#listener.closing) return
     try {
       const next = await load()
@@ -130,7 +129,7 @@ export class ProxyServer {
       this.#listener = listener
       this.#fleet.apply(next.appliances)
       if (moved) void old.close(next.shutdownTimeout)
-      onConfiguration?.(next)
+      this.onConfiguration?.(next)
       log.info({ appliances: next.appliances.length, url: this.url }, 'configuration reloaded')
     } catch (error) {
       const mistakes = error instanceof ConfigurationError ? error.mistakes : [{ message: messageOf(error) }]

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { resolve } from 'node:path'
 import Type from 'typebox'
 import { Check, Default } from 'typebox/value'
 import { type Product, products } from '../dialects/index.ts'
@@ -44,7 +45,11 @@ export async function applianceOf(parts: Parts): Promise<ApplianceConfiguration 
   if (!product || !url || !credentials || !tls) return undefined
   const options = optionsOf(product, entry)
   const identity = digest([product.name, url, options, entry.credentials])
-  return { name, product, url, options, credentials, tls, ...limitsOf(entry), identity }
+  const files = [
+    ...Object.values(credentials).flatMap(value => (value instanceof Secret && value.file ? [value.file] : [])),
+    ...(Check(Tls, entry.tls) && 'ca' in entry.tls ? [resolve(context.directory, entry.tls.ca)] : []),
+  ]
+  return { name, product, url, options, credentials, tls, ...limitsOf(entry), files, identity }
 }
 
 /** Of the values as they stand in the configuration: a secret in a file or a variable counts by its place. */

@@ -7,10 +7,12 @@ import { applianceOf, attempted, Entry, readableSecret } from './appliance.ts'
 import { check } from './check.ts'
 import { readDocument } from './document.ts'
 import { millisecondsOf } from './duration.ts'
+import { readSettings, type Settings } from './env.ts'
 import { Findings } from './findings.ts'
 import { DEFAULT_LISTEN, DEFAULT_SHUTDOWN_TIMEOUT, jsonSchema } from './schema.ts'
 import { Secret, SecretReference } from './secret.ts'
 import type { Environment } from './secret-source.ts'
+import { stateOf } from './state.ts'
 
 export { ConfigurationError, type Mistake } from './mistake.ts'
 
@@ -25,6 +27,8 @@ export interface Configuration {
   shutdownTimeout: number
   /** Where sessions outlive the process, if they do. */
   state?: { directory: string; key: Secret }
+  /** What works, but not as a person may think. */
+  warnings: readonly string[]
 }
 
 export interface ApplianceConfiguration {
@@ -40,6 +44,8 @@ export interface ApplianceConfiguration {
   timeouts: { connect: number; firstByte: number; idle: number }
   /** Requests under way at the same time. */
   maxInFlight: number
+  /** Absolute paths of the files that its secrets and certificates come from. */
+  files: readonly string[]
   /** Stands for everything that a session depends on: the same identity means the same session. */
   identity: string
 }
@@ -67,6 +73,7 @@ export async function readConfiguration(
   file: string,
   env: Environment,
   directory: string = process.cwd(),
+  settings: Settings = readSettings(env),
 ): Promise<Configuration> {
   const source = resolve(directory, file)
   const document = await readDocument(file, source)
@@ -84,18 +91,14 @@ export async function readConfiguration(
   const stateKey = key && (await attempted(findings, ['stateKey'], () => readableSecret(key, context)))
   check(jsonSchema(), value, findings)
   findings.settle()
-  const { stateDirectory } = entry
-  const state =
-    stateKey && typeof stateDirectory === 'string'
-      ? { state: { directory: resolve(context.directory, stateDirectory), key: stateKey } }
-      : {}
+  const stateDirectory = typeof entry.stateDirectory === 'string' ? entry.stateDirectory : undefined
   return {
     listen: listen ?? listenOf(DEFAULT_LISTEN),
     appliances: appliances.filter(made => made !== undefined),
     mount: 'prefix',
     source,
     shutdownTimeout: millisecondsOf(entry.shutdownTimeout, DEFAULT_SHUTDOWN_TIMEOUT),
-    ...state,
+    ...stateOf({ directory: stateDirectory, key: stateKey }, settings, context),
   }
 }
 
@@ -116,6 +119,12 @@ function maskedAppliance({ product, url, options, credentials, tls }: ApplianceC
   const shown = Object.entries(credentials)
     .filter(([key]) => key !== 'type')
     .map(([key, value]) => [key, value instanceof Secret ? `${REDACTED} from ${value.source}` : value])
-  const ca = tls.ca && { ca: `${tls.ca.split('BEGIN CERTIFICATE').length - 1} certificates` }
+  const ca = tls.ca && { ca: `certificates: ${tls.ca.split('BEGIN CERTIFICATE').length - 1}` }
   return { product: product.name, url, ...options, credentials: Object.fromEntries(shown), tls: { ...tls, ...ca } }
+}
+
+/** Every file that the configuration comes from. */
+export function filesOf({ source, appliances }: Configuration): string[] {
+  const own = source === 'environment' ? [] : [source]
+  return [...new Set([...own, ...appliances.flatMap(({ files }) => files)])]
 }

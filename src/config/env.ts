@@ -4,8 +4,6 @@ import { Check } from 'typebox/value'
 import { ConfigurationError, type Mistake } from './mistake.ts'
 import type { Environment } from './secret-source.ts'
 
-export { configurationFromEnvironment } from './single.ts'
-
 export const DEFAULT_FILE = 'appliances.yaml'
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
@@ -22,6 +20,12 @@ export const SettingsVariables = Type.Object({
   PORT: Type.Optional(
     Type.Integer({ minimum: 0, maximum: 65_535, description: 'the port to listen on, from 0 to 65535' }),
   ),
+  STATE_DIRECTORY: Type.Optional(
+    Type.String({ description: 'the directory in which sessions outlive a restart; systemd sets it' }),
+  ),
+  STATE_KEY_FILE: Type.Optional(
+    Type.String({ description: 'a file with the key of the state directory, where the configuration has no stateKey' }),
+  ),
   LOG_LEVEL: Type.String({ enum: LEVELS, default: 'info', description: `one of ${LEVELS.join(', ')}` }),
 })
 type SettingsVariables = Static<typeof SettingsVariables>
@@ -31,6 +35,8 @@ export interface Settings {
   host?: string
   port?: number
   logLevel: string
+  stateDirectory?: string
+  stateKeyFile?: string
 }
 
 /**
@@ -40,12 +46,15 @@ export interface Settings {
 export function readSettings(env: Environment): Settings {
   const names = Object.keys(SettingsVariables.properties)
   const given = Object.fromEntries(names.filter(name => env[name]).map(name => [name, env[name]]))
-  const { CONFIG, HOST, PORT, LOG_LEVEL } = understood(given)
+  const { CONFIG, HOST, PORT, LOG_LEVEL, STATE_DIRECTORY, STATE_KEY_FILE } = understood(given)
   return {
     config: CONFIG,
     logLevel: LOG_LEVEL,
     ...(HOST === undefined ? {} : { host: HOST.replace(/^\[|\]$/g, '') }),
     ...(PORT === undefined ? {} : { port: PORT }),
+    // systemd lists several directories with colons between them.
+    ...(STATE_DIRECTORY === undefined ? {} : { stateDirectory: STATE_DIRECTORY.split(':')[0] ?? STATE_DIRECTORY }),
+    ...(STATE_KEY_FILE === undefined ? {} : { stateKeyFile: STATE_KEY_FILE }),
   }
 }
 

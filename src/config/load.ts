@@ -36,7 +36,7 @@ export async function loadConfiguration(
   const settings = readSettings(env)
   const configuration =
     (await configurationFromEnvironment(env, directory)) ??
-    (await readConfiguration(flags.config ?? settings.config, env, directory))
+    (await readConfiguration(flags.config ?? settings.config, env, directory, settings))
   const { listen } = configuration
   return {
     ...configuration,

@@ -3,9 +3,11 @@ import { applianceOf } from './appliance.ts'
 import { check } from './check.ts'
 import type { Configuration } from './configuration.ts'
 import { millisecondsOf } from './duration.ts'
+import { readSettings } from './env.ts'
 import { Findings, type Path } from './findings.ts'
 import { applianceSchema, DEFAULT_LISTEN, DEFAULT_SHUTDOWN_TIMEOUT } from './schema.ts'
 import type { Environment } from './secret-source.ts'
+import { stateOf } from './state.ts'
 
 interface Variable {
   name: string
@@ -68,6 +70,7 @@ export async function configurationFromEnvironment(
     mount: 'root',
     source: 'environment',
     shutdownTimeout: millisecondsOf(undefined, DEFAULT_SHUTDOWN_TIMEOUT),
+    ...stateOf({}, readSettings(env), context),
   }
 }
 

@@ -1,5 +1,5 @@
 import { defineProduct, type Grant } from './dialect.ts'
-import { form, formFields, understand } from './oauth2.ts'
+import { form, formFields, sharedCredentialPaths, understand } from './oauth2.ts'
 
 const TOKEN = '/api/oauth2/token'
 
@@ -11,6 +11,14 @@ export const azure = defineProduct({
   options: {},
   credentials: ['password'],
   mfa: true,
+  credentialPaths: [
+    { kind: 'token', path: /^\/api\/oauth2\/token$/ },
+    // The answer holds the secret of an authenticator and scratch codes, which a sign-in takes instead of its codes.
+    { kind: 'other', path: /^\/api\/v[^/]+\/users\/[^/]+\/enablemfa$/ },
+    // The updater on the same machine has a grant of its own (Updater_token), so its link may carry a token.
+    { kind: 'other', path: /^\/api\/v[^/]+\/system\/updaterlink$/ },
+    ...sharedCredentialPaths,
+  ],
   dialect: () => ({
     ask: grant => ({ method: 'POST', path: TOKEN, fields: formFields, body: form(values(grant)) }),
     understand,

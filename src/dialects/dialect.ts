@@ -55,6 +55,17 @@ export interface Dialect {
   echo: readonly { cookie: string; field: string }[]
 }
 
+/**
+ * Paths that the proxy answers itself: a token from there would work without the proxy, and a sign-out would end the
+ * session for all callers.
+ */
+export interface CredentialPath {
+  /** `token` is the token endpoint, whatever the method; `other` has nothing that could be emulated. */
+  readonly kind: 'token' | 'sign-out' | 'authorization-code' | 'other'
+  /** Matches canonical paths: lower case, no slash at the end, no query. Without flags. */
+  readonly path: RegExp
+}
+
 /** One product of the vendor: what the registry, the configuration schema and the command line know of it. */
 export interface Product {
   /** The value of `product` in the configuration. */
@@ -68,6 +79,8 @@ export interface Product {
   readonly credentials: readonly ('password' | 'authorizationCode')[]
   /** True when a sign-in with a password can ask for a code. */
   readonly mfa: boolean
+  /** Of every version of the product; the first that matches counts. */
+  readonly credentialPaths: readonly CredentialPath[]
   /** @throws when the options do not fit the schema */
   dialect(options: unknown): Dialect
 }
@@ -79,6 +92,7 @@ interface ProductParts<P extends TProperties> {
   options: P
   credentials: Product['credentials']
   mfa: boolean
+  credentialPaths: readonly CredentialPath[]
   dialect(options: Static<TObject<P>>): Dialect
 }
 

@@ -1,6 +1,6 @@
 import Type from 'typebox'
 import { defineProduct, type Grant } from './dialect.ts'
-import { form, formFields, understand } from './oauth2.ts'
+import { form, formFields, sharedCredentialPaths, understand } from './oauth2.ts'
 
 const TOKEN = '/api/v1/token'
 
@@ -22,6 +22,12 @@ export const googleCloud = defineProduct({
   },
   credentials: ['password', 'authorizationCode'],
   mfa: true,
+  credentialPaths: [
+    // The guide's page on signing out has the second path in its example.
+    { kind: 'token', path: /^\/api\/(?:v[^/]+|oauth2)\/token$/ },
+    { kind: 'authorization-code', path: /^\/api\/v[^/]+\/authorization_code$/ },
+    ...sharedCredentialPaths,
+  ],
   dialect: ({ apiVersion, shortTermRefresh }) => {
     const version = { 'x-api-version': apiVersion }
     return {

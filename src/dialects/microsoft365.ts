@@ -1,6 +1,6 @@
 import Type from 'typebox'
 import { defineProduct, type Grant } from './dialect.ts'
-import { form, formFields, understand } from './oauth2.ts'
+import { form, formFields, sharedCredentialPaths, understand } from './oauth2.ts'
 
 /** RFC 9110, section 5.1: a field name is a token. */
 const FIELD_NAME = "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
@@ -43,6 +43,13 @@ export const microsoft365 = defineProduct({
   },
   credentials: ['password'],
   mfa: false,
+  credentialPaths: [
+    { kind: 'token', path: /^\/v[^/]+\/token$/ },
+    // The second is in no document, but clients send it.
+    { kind: 'sign-out', path: /^\/v[^/]+\/(?:token\/)?logout$/ },
+    { kind: 'authorization-code', path: /^\/v[^/]+\/token\/authcode$/ },
+    ...sharedCredentialPaths,
+  ],
   dialect: ({ apiVersion, antiforgery }) => {
     const token = `/${apiVersion}/token`
     const disabled = antiforgery === 'disabled'

@@ -1,7 +1,24 @@
 import Type from 'typebox'
 import { Check } from 'typebox/value'
 import { Failure } from '../errors.ts'
-import type { Grant, Outcome, Tokens, WireAnswer } from './dialect.ts'
+import type { CredentialPath, Grant, Outcome, Tokens, WireAnswer } from './dialect.ts'
+
+/**
+ * What no appliance of any product gets from a caller: each product's documents name some of these paths, and an
+ * appliance may have another product's service beside its own (the Azure guide's 'Configuration Restore' is one). They
+ * count below any sequence of `/api`, `/restoreservice` and versions (`/v8`, `/v8.1`).
+ */
+export const sharedCredentialPaths: readonly CredentialPath[] = [
+  { kind: 'token', path: below('(?:/oauth2?)?/token') },
+  { kind: 'sign-out', path: below('(?:/oauth2?)?(?:/token)?/(?:logout|logoff|signout|revoke)') },
+  { kind: 'authorization-code', path: below('(?:/oauth2?)?(?:/token)?/(?:authorization_?code|auth_?code)') },
+  { kind: 'other', path: below('/(?:oauth2?|token|connect|saml2?|sso)(?:/.*)?') },
+  { kind: 'other', path: below('(?:/auth|/accounts?|/users?)?/(?:login|logon|signin)') },
+]
+
+function below(path: string): RegExp {
+  return new RegExp(`^(?:/api|/restoreservice|/v[0-9][^/]*)*${path}$`)
+}
 
 /** Life assumed when an answer states none, in milliseconds. */
 const DEFAULT_LIFE = 300_000

@@ -49,10 +49,13 @@ const NEVER_DOWN = new Set([
 
 const VIA = '1.1 veeam-auth-proxy'
 
-function mayGoUp(name: string): boolean {
+function mayGoUp(name: string, live: LiveSession): boolean {
+  if (NEVER_UP.has(name) || live.owned.has(name)) return false
+  if (name.startsWith('proxy-') || name.startsWith('x-forwarded-')) return false
   // Some servers read `_` as `-`, so a name spelt that way is judged as what it could become.
-  const plain = name.includes('_') ? name.replaceAll('_', '-') : name
-  return !NEVER_UP.has(plain) && !plain.startsWith('proxy-') && !plain.startsWith('x-forwarded-')
+  if (!name.includes('_')) return true
+  const plain = name.replaceAll('_', '-')
+  return !(plain in live.defaults) && mayGoUp(plain, live)
 }
 
 function mayGoDown(name: string): boolean {
@@ -82,11 +85,10 @@ export function fieldsUp(
   const fields: Record<string, string | string[]> = {}
   for (const name in caller) {
     const value = caller[name]
-    if (value === undefined || !mayGoUp(name) || dropped.includes(name)) continue
+    if (value === undefined || !mayGoUp(name, live) || dropped.includes(name)) continue
     fields[name] = value
   }
   for (const name in live.defaults) fields[name] ??= live.defaults[name] ?? ''
-  for (const name of live.replaced) delete fields[name]
   for (const name in live.fields) fields[name] = live.fields[name] ?? ''
   live.addCookies(fields, path)
   fields.via = caller.via === undefined ? VIA : `${caller.via}, ${VIA}`

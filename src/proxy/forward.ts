@@ -114,7 +114,8 @@ class Forwarding {
     const fields = fieldsDown(raw, value => rewriteLink(value, standpoint))
     if (note !== undefined)
       fields.push('Proxy-Status', `veeam-auth-proxy; received-status=${status}; details="${note}"`)
-    response.writeHead(status, message, fields)
+    // A reason that Node.js would not send is left out: nobody may rely on one (RFC 9112, section 4).
+    response.writeHead(status, /^[\t\x20-\x7e\x80-\xff]*$/.test(message) ? message : '', fields)
     return response
   }
 

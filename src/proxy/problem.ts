@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import { type Failure, failures } from '../errors.ts'
 
 /** An answer of the proxy itself: problem details (RFC 9457) with a stable `code`. */
@@ -46,6 +46,9 @@ export function writeProblem(response: ServerResponse, failure: Failure, applian
     return
   }
   const body = Buffer.from(JSON.stringify(problemOf(failure, appliance)))
-  response.writeHead(failure.status, { ...problemFields(failure), 'content-length': body.length })
+  response.writeHead(failure.status, STATUS_CODES[failure.status], {
+    ...problemFields(failure),
+    'content-length': body.length,
+  })
   response.end(body)
 }

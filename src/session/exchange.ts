@@ -43,10 +43,8 @@ export class Exchange {
       return { outcome, sent }
     } catch (error) {
       if (!(error instanceof Failure)) throw error
-      throw new Failure(error.code, this.#clean(error.message, grant), {
-        retryAfter: error.retryAfter,
-        cause: error.cause,
-      })
+      const { code, retryAfter, cause, extensions } = error
+      throw new Failure(code, this.#clean(error.message, grant), { retryAfter, cause, extensions })
     }
   }
 

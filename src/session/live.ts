@@ -30,7 +30,7 @@ export class LiveSession {
   /** Fields that the caller's own win over; names in lower case. */
   readonly defaults: Readonly<Record<string, string>>
   /** Names of fields that only the session may set, whether or not it has a value for them now; in lower case. */
-  readonly replaced: readonly string[]
+  readonly owned: ReadonlySet<string>
   readonly cookies: SessionCookies | undefined
   readonly #echo: Dialect['echo']
 
@@ -44,7 +44,7 @@ export class LiveSession {
     this.expires = { wall: sent.wall + tokens.life, monotonic: sent.monotonic + tokens.life }
     this.fields = dialect.sessionFields(tokens.accessToken)
     this.defaults = dialect.defaultFields
-    this.replaced = dialect.echo.map(echo => echo.field.toLowerCase())
+    this.owned = new Set([...Object.keys(this.fields), ...dialect.echo.map(echo => echo.field.toLowerCase())])
     this.cookies = cookies
     this.#echo = dialect.echo
   }

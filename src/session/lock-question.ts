@@ -1,19 +1,13 @@
 import { connect } from 'node:net'
-import Type, { type Static } from 'typebox'
-import { Check } from 'typebox/value'
-import { errnoOf } from './state-error.ts'
+import { errnoOf, type Holder } from './state-error.ts'
 
 /** A process that is stopped accepts and stays silent; it holds nevertheless. In milliseconds. */
 const PATIENCE = 2_000
 const LONGEST = 4_096
 
-const Answer = Type.Object({
-  state: Type.Union([Type.Literal('starting'), Type.Literal('holding')]),
-  pid: Type.Number(),
-  host: Type.String(),
-  since: Type.String(),
-})
-export type Answer = Static<typeof Answer>
+export interface Answer extends Holder {
+  state: 'starting' | 'holding'
+}
 
 /** Who listens at the socket; undefined when nobody does and nobody will again. */
 export function ask(path: string): Promise<{ answer: Answer | undefined } | undefined> {
@@ -40,10 +34,14 @@ export function ask(path: string): Promise<{ answer: Answer | undefined } | unde
   })
 }
 
+/** By hand and not by a schema: this is read before anything else at every start, and has four members. */
 function parsed(line: string): Answer | undefined {
   try {
-    const value: unknown = JSON.parse(line)
-    return Check(Answer, value) ? value : undefined
+    const members = new Map<string, unknown>(Object.entries(JSON.parse(line)))
+    const [state, pid, host, since] = ['state', 'pid', 'host', 'since'].map(name => members.get(name))
+    if (state !== 'starting' && state !== 'holding') return undefined
+    if (typeof pid !== 'number' || typeof host !== 'string' || typeof since !== 'string') return undefined
+    return { state, pid, host, since }
   } catch {
     return undefined
   }

@@ -95,7 +95,9 @@ export class SignIn {
 
   /** @throws Failure CODE_WANTED when a person is needed, or as `Exchange.ask` */
   async fromCredentials(): Promise<Granted> {
-    if (this.#credentials.type === 'authorization_code') return this.#spend(await this.#credentials.code.reveal())
+    if (this.#credentials.type === 'authorization_code') {
+      return this.#spend(await this.#credentials.code.reveal(), 'CODE_WANTED')
+    }
     const granted = await this.#password(this.#credentials)
     if (granted !== undefined) return granted
     if (this.#credentials.totp === undefined) throw new Failure('CODE_WANTED', 'Multi-factor authentication is on.')
@@ -107,7 +109,7 @@ export class SignIn {
    * @throws Failure CODE_REFUSED, CODE_UNWANTED, TOO_MANY_REFUSALS, or as `Exchange.ask`
    */
   async withCode(code: string): Promise<Granted> {
-    if (this.#credentials.type === 'authorization_code') return this.#spend(code)
+    if (this.#credentials.type === 'authorization_code') return this.#spend(code, 'CODE_REFUSED')
     if (this.#pending === undefined) throw new Failure('CODE_UNWANTED', 'No sign-in has asked for a code.')
     if (until(this.#clock, this.#pending.since) < -MFA_TOKEN_TRUST) {
       const granted = await this.#password(this.#credentials)
@@ -186,7 +188,7 @@ export class SignIn {
   }
 
   /** An authorization code is spent at its first use, whatever the answer. */
-  async #spend(code: string): Promise<Granted> {
+  async #spend(code: string, refused: 'CODE_WANTED' | 'CODE_REFUSED'): Promise<Granted> {
     const secret = digest(code)
     if (secret === this.#spentCode) throw new Failure('CODE_WANTED', 'The authorization code has been spent.')
     this.#allow(secret)
@@ -195,7 +197,7 @@ export class SignIn {
       return await this.#counted(secret, () => this.#granted({ type: 'authorization_code', code }, this.#newCookies()))
     } catch (error) {
       if (!(error instanceof Failure) || error.code !== 'SIGN_IN_REFUSED') throw error
-      throw new Failure('CODE_WANTED', `The authorization code was refused. ${error.message}`)
+      throw new Failure(refused, `The authorization code was refused. ${error.message}`)
     }
   }
 

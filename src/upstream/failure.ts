@@ -27,7 +27,8 @@ export function upstreamFailure(error: unknown): Failure {
   if (fault !== undefined) {
     return new Failure('CERTIFICATE_UNTRUSTED', `The certificate is not trusted: ${fault}.`, { cause: error })
   }
-  const code = codeOf(error)
+  // undici's words for an answer that begins with 100 although nothing was expected.
+  const code = error instanceof Error && error.message === 'bad response' ? '' : codeOf(error)
   const [failure, detail] = known[code] ?? broken(code)
   return new Failure(failure, detail, { cause: error })
 }

@@ -1,0 +1,23 @@
+# syntax=docker/dockerfile:1
+FROM node:24-slim AS build
+WORKDIR /build
+COPY package.json package-lock.json ./
+RUN npm ci
+COPY tsconfig.json tsconfig.build.json ./
+COPY src src
+RUN npm run build && npm prune --omit=dev
+
+FROM node:24-slim
+ENV NODE_ENV=production CONFIG=/config/appliances.yaml HOME=/tmp
+WORKDIR /app
+COPY --from=build /build/node_modules node_modules
+COPY --from=build /build/dist dist
+COPY package.json LICENSE CHANGELOG.md ./
+COPY config config
+# Numeric, so that runAsNonRoot can be checked. Nothing is written below /app: run it with a read-only root file system.
+USER 65532:65532
+# It listens on the loopback of its network namespace, as a sidecar wants it; HOST changes that.
+EXPOSE 8080
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["node", "dist/main.js", "status", "--live"]
+ENTRYPOINT ["node", "dist/main.js"]
+CMD ["serve"]

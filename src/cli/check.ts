@@ -1,0 +1,39 @@
+import pLimit from 'p-limit'
+import { type Command, print, textOf } from './command.ts'
+import { tableOf } from './table.ts'
+
+const AT_ONCE = 16
+
+export const check: Command = {
+  name: 'check',
+  summary: 'Try the configuration: reach each appliance, sign in once, sign out, and say what is wrong',
+  example: 'veeam-auth-proxy check --config appliances.yaml',
+  options: [{ flags: '--config <path>', description: 'configuration file (CONFIG; default appliances.yaml)' }],
+  async run({ options, io }) {
+    const [{ loadConfiguration }, { readSettings }, { logTo }, { Redactor }, { tryAppliance }, { advise }] =
+      await Promise.all([
+        import('../config/load.ts'),
+        import('../config/env.ts'),
+        import('./log-to.ts'),
+        import('../redactor.ts'),
+        import('./check-appliance.ts'),
+        import('./check-advice.ts'),
+      ])
+    const configuration = await loadConfiguration({ config: textOf(options.config) }, io.env, io.cwd)
+    // The report says everything; whoever wants the steps too asks for a detailed log.
+    const { logLevel } = readSettings(io.env)
+    const detailed = logLevel === 'debug' || logLevel === 'trace'
+    const redactor = new Redactor()
+    const log = logTo(io.stderr, detailed ? logLevel : 'silent', redactor)
+
+    const atOnce = pLimit(AT_ONCE)
+    const trials = await Promise.all(
+      configuration.appliances.map(appliance => atOnce(() => tryAppliance(appliance, { log, redactor }))),
+    )
+    const heading = ['appliance', 'product', 'reached', 'trusted', 'signed in', 'session lives', 'next grant']
+    print(io.stdout, tableOf([heading, ...trials.map(({ row }) => row)]))
+    const advices = await Promise.all(trials.map(trial => advise(trial, configuration)))
+    for (const advice of advices.filter(text => text !== undefined)) print(io.stdout, `\n${advice}`)
+    return trials.some(({ failure }) => failure !== undefined) ? 1 : 0
+  },
+}

@@ -1,0 +1,52 @@
+import type { Readable, Writable } from 'node:stream'
+
+/** What a command may touch of the process. Tests hand in their own. */
+export interface Io {
+  stdin: Readable & { isTTY?: boolean }
+  stdout: Writable & { isTTY?: boolean }
+  stderr: Writable & { isTTY?: boolean }
+  env: Readonly<Record<string, string | undefined>>
+  cwd: string
+  /** Aborted when a command that runs until it is told to end shall end; without it, signals tell it. */
+  stop?: AbortSignal
+  /** Calls back at every SIGHUP. */
+  onHangup?: (callback: () => void) => void
+}
+
+export interface Call {
+  args: readonly string[]
+  /** By their long name in camel case; absent when not given and without default. */
+  options: Readonly<Record<string, string | boolean | undefined>>
+  io: Io
+}
+
+/** One command of the command line; `--help` and the table in README follow from it. */
+export interface Command {
+  name: string
+  /** Commander's notation: `<name>` required, `[code]` optional. */
+  args?: string
+  summary: string
+  example: string
+  options?: readonly { flags: string; description: string; fallback?: string }[]
+  /** Resolves to the exit code: 0 good, 1 something failed, 2 the configuration or the call is wrong. */
+  run(call: Call): Promise<number>
+}
+
+/** A mistake in how the command was called or configured: printed without a stack, exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+/** A failure that the person at the keyboard can understand: printed without a stack, exit code 1. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError'
+}
+
+export function print(stream: Writable, line: string): void {
+  stream.write(`${line}\n`)
+}
+
+/** The value of an option that takes one. */
+export function textOf(option: string | boolean | undefined): string | undefined {
+  return typeof option === 'string' ? option : undefined
+}

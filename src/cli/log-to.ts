@@ -1,0 +1,12 @@
+import type { Writable } from 'node:stream'
+import type { Logger } from 'pino'
+import pinoPretty from 'pino-pretty'
+import { createLog } from '../log.ts'
+import type { Redactor } from '../redactor.ts'
+
+/** A log for people on a terminal, and as JSON lines elsewhere. Written at once: the last line before the end counts. */
+export function logTo(stream: Writable & { isTTY?: boolean }, level: string, redactor: Redactor): Logger {
+  if (stream.isTTY !== true) return createLog(level, redactor, { write: line => stream.write(line) })
+  const pretty = pinoPretty.prettyFactory({ colorize: true, translateTime: 'SYS:HH:MM:ss' })
+  return createLog(level, redactor, { write: line => stream.write(pretty(line)) })
+}

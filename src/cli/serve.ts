@@ -1,0 +1,89 @@
+import type { Logger } from 'pino'
+import type { Configuration } from '../config/configuration.ts'
+import { type Command, type Io, textOf, UsageError } from './command.ts'
+import { onFreePort } from './on-free-port.ts'
+import { untilStopped } from './until-stopped.ts'
+import { version } from './version.ts'
+
+/** How much longer than requests in flight the end may take, for signing out, in milliseconds. */
+const SIGN_OUT = 10_000
+const LEVELS = 'trace, debug, info, warn, error, fatal or silent'
+
+export const serve: Command = {
+  name: 'serve',
+  summary: 'Sign in to the appliances and forward local requests to them (the default command)',
+  example: 'veeam-auth-proxy serve --config appliances.yaml --port 8081',
+  options: [
+    { flags: '--config <path>', description: 'configuration file (CONFIG; default appliances.yaml)' },
+    { flags: '--host <host>', description: 'address to listen on (HOST; before listen in the file)' },
+    { flags: '--port <port>', description: 'port to listen on (PORT; before listen in the file)' },
+    { flags: '--log-level <level>', description: `${LEVELS} (LOG_LEVEL)` },
+  ],
+  async run({ options, io }) {
+    const [{ loadConfiguration }, { watchFiles }, { filesOf, masked }, { logTo }, { Redactor }, { ProxyServer }] =
+      await Promise.all([
+        import('../config/load.ts'),
+        import('../config/watch.ts'),
+        import('../config/configuration.ts'),
+        import('./log-to.ts'),
+        import('../redactor.ts'),
+        import('../server.ts'),
+      ])
+    const level = await levelOf(textOf(options.logLevel), io.env)
+    const flags = { config: textOf(options.config), host: textOf(options.host), port: textOf(options.port) }
+    const load = () => loadConfiguration(flags, io.env, io.cwd)
+    const configuration = await load()
+    const redactor = new Redactor()
+    const log = logTo(io.stdout, level, redactor)
+    let unwatch = Promise.resolve(() => {})
+    const onConfiguration = (now: Configuration) => {
+      log.info({ version: version(), configuration: masked(now) }, 'configuration')
+      for (const warning of now.warnings) log.warn(warning)
+      void unwatch.then(end => end())
+      unwatch = watchFiles(filesOf(now), () => void server.reload().catch(told))
+    }
+    const remedy = 'Choose another with --port or --host, with PORT or HOST, or with listen in the configuration.'
+    const server = await onFreePort(remedy, () =>
+      ProxyServer.start(configuration, { log, redactor, version: version(), load }),
+    )
+    onConfiguration(configuration)
+    server.onConfiguration = onConfiguration
+    io.onHangup?.(() => void server.reload().catch(told))
+    const stopped = untilStopped(io, {
+      delay: configuration.shutdownTimeout + SIGN_OUT,
+      logger: loggerOf(log),
+      async close() {
+        log.info('shutting down')
+        const endWatch = await unwatch
+        endWatch()
+        await server.close()
+        log.info('ended')
+      },
+    })
+    log.info({ url: server.url, appliances: [...server.appliances.keys()] }, `listening on ${server.url}`)
+    return stopped
+  },
+}
+
+/** @throws UsageError, or ConfigurationError where the environment names a level that there is not */
+async function levelOf(flag: string | undefined, env: Io['env']): Promise<string> {
+  const { readSettings } = await import('../config/env.ts')
+  if (flag === undefined) return readSettings(env).logLevel
+  try {
+    return readSettings({ LOG_LEVEL: flag }).logLevel
+  } catch (cause) {
+    throw new UsageError(`--log-level ${flag} is not a level. Give ${LEVELS}.`, { cause })
+  }
+}
+
+function loggerOf(log: Logger): { error(...words: unknown[]): void } {
+  return {
+    error(word) {
+      if (word instanceof Error) log.fatal({ err: word }, 'the process failed')
+      else log.error(String(word))
+    },
+  }
+}
+
+/** What a reload fails of is logged where it fails. */
+function told(): void {}

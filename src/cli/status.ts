@@ -1,0 +1,59 @@
+import { type Call, type Command, print } from './command.ts'
+import { locating } from './locating.ts'
+import { tableOf } from './table.ts'
+
+export const status: Command = {
+  name: 'status',
+  summary: 'Show the session at each appliance; exit code 0 only when every appliance has one',
+  example: 'veeam-auth-proxy status --json',
+  options: [
+    { flags: '--json', description: 'print the answer of /-/status as it is' },
+    { flags: '--live', description: 'ask only whether the proxy answers at all, for a container health check' },
+    ...locating,
+  ],
+  async run(call) {
+    const [{ proxyUrl }, { askProxy, QUICK }] = await Promise.all([
+      import('./proxy-address.ts'),
+      import('./proxy-request.ts'),
+    ])
+    const url = await proxyUrl(call)
+    if (call.options.live === true) {
+      await askProxy({ url, method: 'GET', path: '/-/livez', timeout: QUICK })
+      print(call.io.stdout, 'live')
+      return 0
+    }
+    return show(await askProxy({ url, method: 'GET', path: '/-/status', timeout: QUICK }), call)
+  },
+}
+
+async function show(answer: unknown, { options, io }: Call): Promise<number> {
+  const [{ default: Type }, { Check }, { ApplianceStatus }] = await Promise.all([
+    import('typebox'),
+    import('typebox/value'),
+    import('./proxy-request.ts'),
+  ])
+  const appliances = Check(Type.Object({ appliances: Type.Array(ApplianceStatus) }), answer) ? answer.appliances : []
+  if (options.json === true) {
+    print(io.stdout, JSON.stringify(answer, null, 2))
+  } else {
+    const heading = ['appliance', 'product', 'state', 'grant', 'since', 'expires', 'renews']
+    const rows = appliances.map(({ name, product, state, grant, since, expiresAt, renewsAt }) => {
+      return [name, product, state, grant ?? '-', shortened(since), shortened(expiresAt), shortened(renewsAt)]
+    })
+    print(io.stdout, tableOf([heading, ...rows]))
+    for (const { name, lastError } of appliances) {
+      if (lastError === null) continue
+      const times = lastError.times > 1 ? ` (${lastError.times} times)` : ''
+      print(
+        io.stdout,
+        `\n${name}: ${lastError.code}${times}. ${lastError.detail}\n${lastError.remedy.replace('NAME', name)}.`,
+      )
+    }
+  }
+  return appliances.every(({ expiresAt }) => expiresAt !== null) ? 0 : 1
+}
+
+/** Without fractions of a second. */
+function shortened(time: string | null): string {
+  return time === null ? '-' : time.replace(/\.\d+/, '')
+}

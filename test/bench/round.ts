@@ -1,0 +1,112 @@
+import { readFileSync, rmSync } from 'node:fs'
+import Type from 'typebox'
+import { Check } from 'typebox/value'
+import { answered } from './asking.ts'
+import type { Contestant, Running } from './contestants/contestant.ts'
+import { timersFile } from './contestants/fleet.ts'
+import { clientLoop, saturate, steady, transfer } from './load.ts'
+import type { Sample } from './metrics.ts'
+import { cpuMicros, residentMegabytes, withPeak } from './proc.ts'
+import { APPLIANCES, type Site } from './site.ts'
+import { LARGE, SMALL } from './upstream.ts'
+
+/** How long a contestant may take to begin, in milliseconds. */
+const START_BOUND = 20_000
+/** How long the fleet may take until all are live: far beyond its target, so that a miss shows by how much. */
+const LIVE_BOUND = 90_000
+/** Until what a start has stirred up has settled, in milliseconds. */
+const SETTLE = 1_000
+
+/** Measures one contestant once. Whatever it starts has ended afterwards. */
+export async function measure(contestant: Contestant, site: Site): Promise<Sample> {
+  const { upstream } = site
+  if (contestant.kind === 'client') return clientLoop(site)
+  if (contestant.kind === 'direct') return steadily(site, upstream.origin, { token: upstream.token, ca: upstream.ca })
+  const running = await contestant.start(site)
+  try {
+    if (contestant.kind === 'fleet') return await measureFleet(running, site)
+    return await measureServer(contestant, running, site)
+  } catch (error) {
+    const words = site.processes.lastWords(running.pid)
+    throw new Error(`${error instanceof Error ? error.message : error}${words === '' ? '' : `; it printed: ${words}`}`)
+  } finally {
+    for (const pid of [running.pid, ...(running.beside ?? [])]) await site.processes.stop(pid)
+  }
+}
+
+async function measureServer({ kind, ownPath }: Contestant, running: Running, site: Site): Promise<Sample> {
+  const { pid, url, since } = running
+  const asking = { bound: START_BOUND, hopeless: () => ended(site, pid) }
+  const own = ownPath === undefined ? undefined : await answered(new URL(url).origin + ownPath, asking)
+  const first = await answered(url + SMALL, asking)
+  if (first.body !== site.upstream.small) throw new Error(`${url}${SMALL} is not what the upstream answers`)
+  await pause(SETTLE)
+  const idle = residentMegabytes(pid)
+  const begun: Sample = { start: (own ?? first).at - since, idle }
+  if (kind !== 'proxy') return { ...begun, ...(await saturated(running, site)) }
+  // Streams come before the load, whose traces in memory would hide theirs.
+  const streams = { ...(await streamed(running, site, 'down')), ...(await streamed(running, site, 'up')) }
+  const load = await saturated(running, site)
+  const large = await largely(running, site)
+  const still = await steadily(site, url)
+  return { ...begun, forwarding: first.at - since, ...streams, ...growth(streams, idle), ...load, ...large, ...still }
+}
+
+async function saturated({ pid, url }: Running, site: Site): Promise<Sample> {
+  await saturate(site, url + SMALL, site.scale.warmUp)
+  const before = cpuMicros(pid)
+  const { value, peak } = await withPeak(pid, () => saturate(site, url + SMALL, site.scale.saturation))
+  const { requests, seconds, p50, p99, p999 } = value
+  const cpu = (cpuMicros(pid) - before) / requests
+  return { cpu, rate: requests / seconds, p50: p50 / 1000, p99: p99 / 1000, p999: p999 / 1000, loaded: peak }
+}
+
+async function largely({ pid, url }: Running, site: Site): Promise<Sample> {
+  const before = cpuMicros(pid)
+  const { requests, seconds } = await saturate(site, url + LARGE, site.scale.large)
+  return { largeCpu: (cpuMicros(pid) - before) / requests, largeRate: requests / seconds }
+}
+
+async function steadily(site: Site, url: string, how: { token?: string; ca?: string } = {}): Promise<Sample> {
+  const { p50, p99, p999 } = await steady(site, url + SMALL, how)
+  return { steadyP50: p50 / 1000, steadyP99: p99 / 1000, steadyP999: p999 / 1000 }
+}
+
+/** Memory as the most that was seen, not yet compared with idle. */
+async function streamed({ pid, url }: Running, site: Site, direction: 'down' | 'up'): Promise<Sample> {
+  const before = cpuMicros(pid)
+  const { value, peak } = await withPeak(pid, () => transfer(site, url, direction))
+  const cpu = ((cpuMicros(pid) - before) / 1e6) * (2 ** 30 / site.scale.stream)
+  if (direction === 'down') return { down: value, downCpu: cpu, downGrowth: peak }
+  return { up: value, upCpu: cpu, upGrowth: peak }
+}
+
+function growth({ downGrowth = 0, upGrowth = 0 }: Sample, idle: number): Sample {
+  return { downGrowth: downGrowth - idle, upGrowth: upGrowth - idle }
+}
+
+const Timers = Type.Object({ timers: Type.Number() })
+
+async function measureFleet({ pid, url, since }: Running, site: Site): Promise<Sample> {
+  const { origin } = new URL(url)
+  const asking = { hopeless: () => ended(site, pid) }
+  const own = await answered(`${origin}/-/livez`, { bound: START_BOUND, ...asking })
+  const ready = await answered(`${origin}/-/readyz`, { bound: LIVE_BOUND, pause: 50, ...asking })
+  await pause(SETTLE)
+  const file = timersFile(site.folder)
+  rmSync(file, { force: true })
+  process.kill(pid, 'SIGUSR2')
+  await pause(SETTLE)
+  const counted: unknown = JSON.parse(readFileSync(file, 'utf8'))
+  if (!Check(Timers, counted)) throw new Error('the timers were not counted')
+  const idle = residentMegabytes(pid)
+  return { start: own.at - since, live: (ready.at - since) / 1000, timers: counted.timers / APPLIANCES, idle }
+}
+
+function ended({ processes }: Site, pid: number): string | undefined {
+  return processes.isRunning(pid) ? undefined : 'the process has ended'
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, milliseconds))
+}
