@@ -1,15 +1,19 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import type { Appliance } from './appliance.ts'
 import { Failure, messageOf } from './errors.ts'
+import type { Guard } from './proxy/guard.ts'
+import { guardEverything } from './proxy/guard-hook.ts'
 import { routedUrl } from './proxy/mount.ts'
 import { proxy } from './proxy/plugin.ts'
-import { problemFields, problemOf } from './proxy/problem.ts'
+import { problemBody, problemFields } from './proxy/problem.ts'
 import { status } from './status/plugin.ts'
 
 export interface AppParts {
   appliances: ReadonlyMap<string, Appliance>
   /** The appliance that is served at `/` instead of under its name, if there is such a one. */
   root: () => string | undefined
+  /** The one in force. */
+  guard: () => Guard
   version: string
   log: FastifyBaseLogger
   /** True once the process is on its way out. */
@@ -27,10 +31,11 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     routerOptions: { ignoreTrailingSlash: false, caseSensitive: true },
     return503OnClosing: false,
   })
+  guardEverything(app, parts.guard)
   app.setErrorHandler((error, _, reply) => {
     const failure = failureOf(error)
     if (failure.code === 'INTERNAL') parts.log.error({ err: error }, 'the proxy failed')
-    return reply.code(failure.status).headers(problemFields(failure)).send(problemOf(failure))
+    return reply.code(failure.status).headers(problemFields(failure)).send(problemBody(failure))
   })
   app.setNotFoundHandler(() => {
     const names = [...parts.appliances.keys()]

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { ApplianceConfiguration } from './config/configuration.ts'
+import type { Product } from './dialects/index.ts'
 import type { Redactor } from './redactor.ts'
 import type { Clock } from './session/clock.ts'
 import type { Keep } from './session/kept.ts'
@@ -20,7 +21,7 @@ export interface ApplianceParts {
 /** A configured appliance at run time: the way to it, and the session there. */
 export class Appliance {
   readonly name: string
-  readonly product: string
+  readonly product: Product
   /** Without a trailing slash, the port left out where it is the scheme's own. */
   readonly origin: string
   readonly session: Session
@@ -34,7 +35,7 @@ export class Appliance {
     const { clock, redactor, gate, keep } = parts
     const log = parts.log.child({ appliance: name })
     this.name = name
-    this.product = product.name
+    this.product = product
     this.origin = origin
     this.#configuration = configuration
     this.#client = clientOf(configuration)
@@ -58,6 +59,16 @@ export class Appliance {
 
   get client(): UpstreamClient {
     return this.#client
+  }
+
+  /** What may be done there, by whomever. */
+  get access(): ApplianceConfiguration['access'] {
+    return this.#configuration.access
+  }
+
+  /** Largest body of a request in bytes; undefined: any. */
+  get maxBody(): number | undefined {
+    return this.#configuration.maxBody
   }
 
   /** Requests under way at it. */

@@ -103,6 +103,58 @@ export const failures = {
     title: 'Too many requests are under way',
     remedy: 'Try again after Retry-After seconds; raise maxInFlight of this appliance if it can bear more',
   },
+  HOST_UNKNOWN: {
+    status: 421,
+    title: 'The proxy does not answer under this host name',
+    remedy: 'Call it as localhost, 127.0.0.1, [::1] or NAME.localhost, or add the host name to allowedHosts',
+  },
+  ORIGIN_DENIED: {
+    status: 403,
+    title: 'A page of another origin may not use the proxy',
+    remedy: 'Add the origin of the page to allowedOrigins if it may speak with the rights of the accounts here',
+  },
+  CALLER_UNKNOWN: {
+    status: 401,
+    title: 'The proxy wants to know who calls',
+    remedy:
+      'Send the secret of a configured caller as Authorization: Bearer, as Basic with its name, or as x-proxy-key',
+  },
+  TOO_MANY_FAILURES: {
+    status: 429,
+    title: 'Too many callers could not be told who they are',
+    remedy: 'Correct the secret that the caller sends, and wait as long as Retry-After says',
+  },
+  ADMIN_WANTED: {
+    status: 403,
+    title: 'This caller may not manage the proxy',
+    remedy: 'Set admin: true for the caller, or use one that has it',
+  },
+  APPLIANCE_DENIED: {
+    status: 403,
+    title: 'This caller may not use the appliance',
+    remedy: 'Add the name of the appliance to appliances of the caller',
+  },
+  METHOD_DENIED: {
+    status: 403,
+    title: 'The method is not allowed here',
+    remedy: 'See readOnly and methods of the caller and of the appliance',
+  },
+  PATH_DENIED: {
+    status: 403,
+    title: 'The path is not allowed here',
+    remedy: 'See paths of the caller and of the appliance',
+  },
+  CREDENTIALS_WITHHELD: {
+    status: 403,
+    title: 'The proxy keeps credentials to itself',
+    remedy:
+      'Call other paths: the proxy signs in by itself. allow: [credentials] of the appliance forwards this one too',
+  },
+  BODY_TOO_LARGE: {
+    status: 413,
+    title: 'The body of the request is too large',
+    remedy: 'Send less, or raise maxBody of the appliance',
+  },
   SHUTTING_DOWN: {
     status: 503,
     title: 'The proxy is shutting down',

@@ -1,4 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+
+/** Of the event loop: one to take connections out of the kernel's queue, one to read them, one to be sure. */
+const TURNS = 3
 
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void
 
@@ -23,7 +28,9 @@ export class ListenError extends Error {
 export class Listener {
   readonly #server: Server
   readonly #inFlight = new Set<ServerResponse>()
-  #closing = false
+  /** Connections that have not brought a request yet: Node.js does not count them among the idle ones. */
+  readonly #silent = new Set<Socket>()
+  #drained: Promise<void> | undefined
 
   private constructor(server: Server) {
     this.#server = server
@@ -34,7 +41,12 @@ export class Listener {
     // Long uploads are an appliance's daily bread: only the head of a request has a time limit.
     const server = createServer({ requestTimeout: 0, headersTimeout: 10_000, keepAliveTimeout: 72_000 })
     const listener = new Listener(server)
+    server.on('connection', (socket: Socket) => {
+      listener.#silent.add(socket)
+      socket.once('close', () => listener.#silent.delete(socket))
+    })
     server.on('request', (request, response) => {
+      listener.#silent.delete(request.socket)
       listener.#track(response)
       handle(request, response)
     })
@@ -53,38 +65,49 @@ export class Listener {
 
   /** True from the moment it was told to close. */
   get closing(): boolean {
-    return this.#closing
+    return this.#drained !== undefined
   }
 
   get url(): string {
     return `http://${printed(this.address)}`
   }
 
+  /** Stops accepting, and lets requests in flight finish, however long they take. */
+  drain(): Promise<void> {
+    this.#drained ??= this.#drain()
+    return this.#drained
+  }
+
   /**
-   * Stops accepting, lets requests in flight finish, and cuts what is left after the given milliseconds.
+   * Drains, and cuts what is left after the given milliseconds.
    * @returns the number of requests that were cut
    */
   async close(grace: number): Promise<number> {
-    this.#closing = true
-    const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
-    for (const response of this.#inFlight) response.shouldKeepAlive = false
-    this.#server.closeIdleConnections()
     let cut = 0
     const timer = setTimeout(() => {
       cut = this.#inFlight.size
       this.#server.closeAllConnections()
     }, grace)
-    await closed
+    await this.drain()
     clearTimeout(timer)
     return cut
   }
 
+  /** What reached this machine before is accepted, even if it still waits in the kernel: it is read and answered. */
+  async #drain(): Promise<void> {
+    for (const response of this.#inFlight) response.shouldKeepAlive = false
+    for (let turn = 0; turn < TURNS; turn += 1) await nextTurn()
+    const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
+    for (const socket of this.#silent) if (socket.bytesRead === 0) socket.destroy()
+    await closed
+  }
+
   #track(response: ServerResponse): void {
     this.#inFlight.add(response)
-    if (this.#closing) response.shouldKeepAlive = false
+    if (this.closing) response.shouldKeepAlive = false
     response.once('close', () => {
       this.#inFlight.delete(response)
-      if (this.#closing) this.#server.closeIdleConnections()
+      if (this.closing) this.#server.closeIdleConnections()
     })
   }
 }

@@ -5,6 +5,7 @@ import { type Configuration, ConfigurationError } from './config/configuration.t
 import { Failure, messageOf } from './errors.ts'
 import { Fleet } from './fleet.ts'
 import { Listener, type RequestHandler } from './listener.ts'
+import { Guard } from './proxy/guard.ts'
 import type { Redactor } from './redactor.ts'
 import { type Clock, systemClock } from './session/clock.ts'
 import type { SessionEvent } from './session/session.ts'
@@ -29,7 +30,10 @@ export class ProxyServer {
   readonly #state: StateDirectory | undefined
   readonly #handle: RequestHandler
   #configuration: Configuration
+  #guard: Guard
   #listener: Listener
+  /** Where the proxy listened before, as long as requests that came there are in flight. */
+  readonly #left = new Set<Listener>()
   #reloading: Promise<unknown> = Promise.resolve()
 
   private constructor(parts: {
@@ -38,6 +42,7 @@ export class ProxyServer {
     state: StateDirectory | undefined
     handle: RequestHandler
     configuration: Configuration
+    guard: Guard
     listener: Listener
   }) {
     this.#parts = parts.server
@@ -45,6 +50,7 @@ export class ProxyServer {
     this.#state = parts.state
     this.#handle = parts.handle
     this.#configuration = parts.configuration
+    this.#guard = parts.guard
     this.#listener = parts.listener
   }
 
@@ -54,11 +60,13 @@ export class ProxyServer {
    */
   static async start(configuration: Configuration, parts: ServerParts): Promise<ProxyServer> {
     const { log, redactor, version, onEvent, clock = systemClock } = parts
+    const guard = await guardOf(configuration)
     const state = await openState(configuration, log, redactor)
     const fleet = new Fleet({ log, clock, redactor, state, ...(onEvent === undefined ? {} : { onEvent }) })
     let server: ProxyServer | undefined
     const app = await buildApp({
       appliances: fleet.appliances,
+      guard: () => (server === undefined ? guard : server.#guard),
       root: () => rootOf(server?.configuration ?? configuration),
       closing: () => server?.closing ?? false,
       reload: () => server?.reload() ?? Promise.resolve(),
@@ -70,7 +78,7 @@ export class ProxyServer {
       await state?.close()
       throw error
     })
-    server = new ProxyServer({ server: parts, fleet, state, handle, configuration, listener })
+    server = new ProxyServer({ server: parts, fleet, state, handle, configuration, guard, listener })
     fleet.apply(configuration.appliances)
     return server
   }
@@ -106,7 +114,8 @@ export class ProxyServer {
   /** Ends in order: not ready, no new connections, requests in flight finish, sessions are signed out or kept. */
   async close(grace = this.#configuration.shutdownTimeout): Promise<void> {
     const { log } = this.#parts
-    const cut = await this.#listener.close(grace)
+    const cuts = await Promise.all([this.#listener, ...this.#left].map(listener => listener.close(grace)))
+    const cut = cuts.reduce((sum, requests) => sum + requests, 0)
     if (cut > 0) log.warn({ requests: cut }, 'requests were cut at the end of the shutdown timeout')
     await this.#reloading
     await this.#fleet.close()
@@ -115,20 +124,22 @@ export class ProxyServer {
 
   async #reload(): Promise<void> {
     const { load, log } = this.#parts
-    if (load === undefined || this.#listener.closing) return
+    if (load === undefined || this.closing) return
     try {
       const next = await load()
       if (next.state?.directory !== this.#configuration.state?.directory) {
         throw new Error('stateDirectory cannot be changed while the proxy runs; restart it')
       }
+      const guard = await guardOf(next)
       const moved =
         next.listen.host !== this.#configuration.listen.host || next.listen.port !== this.#configuration.listen.port
       const listener = moved ? await Listener.open(next.listen, this.#handle) : this.#listener
-      const old = this.#listener
+      if (this.closing) return await listener.drain()
+      if (moved) this.#leave(this.#listener)
       this.#configuration = next
+      this.#guard = guard
       this.#listener = listener
       this.#fleet.apply(next.appliances)
-      if (moved) void old.close(next.shutdownTimeout)
       this.onConfiguration?.(next)
       log.info({ appliances: next.appliances.length, url: this.url }, 'configuration reloaded')
     } catch (error) {
@@ -137,6 +148,18 @@ export class ProxyServer {
       throw new Failure('CONFIGURATION_REFUSED', messageOf(error), { cause: error, extensions: { mistakes } })
     }
   }
+
+  #leave(listener: Listener): void {
+    this.#left.add(listener)
+    void listener.drain().then(() => this.#left.delete(listener))
+  }
+}
+
+function guardOf({ guard, appliances }: Configuration): Promise<Guard> {
+  return Guard.open(
+    guard,
+    appliances.map(({ name }) => name),
+  )
 }
 
 function rootOf({ mount, appliances }: Configuration): string | undefined {

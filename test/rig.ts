@@ -1,5 +1,5 @@
 import { pino } from 'pino'
-import type { ApplianceConfiguration, Configuration } from '../src/config/configuration.ts'
+import { type ApplianceConfiguration, type Configuration, openGuard } from '../src/config/configuration.ts'
 import { Secret } from '../src/config/secret.ts'
 import { products } from '../src/dialects/index.ts'
 import { createLog } from '../src/log.ts'
@@ -44,6 +44,8 @@ export function applianceAt(
     tls: { verify: true, ca: simulator.certificate },
     timeouts: { connect: 10_000, firstByte: 60_000, idle: 300_000 },
     maxInFlight: 256,
+    maxBody: undefined,
+    access: { rule: {}, credentials: false },
     files: [],
     identity: `${product} ${simulator.url}`,
     ...overrides,
@@ -60,7 +62,13 @@ export function defaultOptions(product: string): Record<string, unknown> {
 export async function startProxy(
   t: Context,
   appliances: readonly ApplianceConfiguration[],
-  { mount = 'prefix', state, ...parts }: Partial<ServerParts> & Partial<Pick<Configuration, 'mount' | 'state'>> = {},
+  {
+    mount = 'prefix',
+    state,
+    guard = {},
+    ...parts
+  }: Partial<ServerParts> &
+    Partial<Pick<Configuration, 'mount' | 'state'>> & { guard?: Partial<Configuration['guard']> } = {},
 ) {
   const redactor = parts.redactor ?? new Redactor()
   const lines: string[] = []
@@ -73,6 +81,7 @@ export async function startProxy(
     source: 'test',
     shutdownTimeout: 10_000,
     warnings: [],
+    guard: { ...openGuard, ...guard },
     ...(state === undefined ? {} : { state }),
   }
   const server = await ProxyServer.start(configuration, {

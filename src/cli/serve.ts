@@ -35,12 +35,15 @@ export const serve: Command = {
     const configuration = await load()
     const redactor = new Redactor()
     const log = logTo(io.stdout, level, redactor)
-    let unwatch = Promise.resolve(() => {})
+    let watched = { files: '', end: Promise.resolve(() => {}) }
     const onConfiguration = (now: Configuration) => {
       log.info({ version: version(), configuration: masked(now) }, 'configuration')
       for (const warning of now.warnings) log.warn(warning)
-      void unwatch.then(end => end())
-      unwatch = watchFiles(filesOf(now), () => void server.reload().catch(told))
+      const files = filesOf(now)
+      // The same files are watched on without a gap: they may have changed again since they were read.
+      if (files.join('\n') === watched.files) return
+      void watched.end.then(end => end())
+      watched = { files: files.join('\n'), end: watchFiles(files, () => void server.reload().catch(told)) }
     }
     const remedy = 'Choose another with --port or --host, with PORT or HOST, or with listen in the configuration.'
     const server = await onFreePort(remedy, () =>
@@ -54,7 +57,7 @@ export const serve: Command = {
       logger: loggerOf(log),
       async close() {
         log.info('shutting down')
-        const endWatch = await unwatch
+        const endWatch = await watched.end
         endWatch()
         await server.close()
         log.info('ended')

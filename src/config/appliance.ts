@@ -4,12 +4,14 @@ import Type from 'typebox'
 import { Check, Default } from 'typebox/value'
 import { type Product, products } from '../dialects/index.ts'
 import { originOf } from './address.ts'
+import { bytesOf } from './bytes.ts'
 import type { ApplianceConfiguration, CredentialsConfiguration, TrustConfiguration } from './configuration.ts'
 import { millisecondsOf } from './duration.ts'
-import type { Findings, Path } from './findings.ts'
+import { attempted, type Findings, type Path } from './findings.ts'
 import { Obstacle } from './obstacle.ts'
+import { ruleOf } from './rule.ts'
 import { DEFAULT_MAX_IN_FLIGHT, DEFAULT_TIMEOUTS, Tls } from './schema.ts'
-import { Secret, SecretReference } from './secret.ts'
+import { readableSecret, Secret, SecretReference } from './secret.ts'
 import type { SourceContext } from './secret-source.ts'
 import { certificatesOf, fingerprintOf } from './trust.ts'
 
@@ -42,6 +44,7 @@ export async function applianceOf(parts: Parts): Promise<ApplianceConfiguration 
     attempt(['credentials', key], make),
   )
   const tls = await trustOf(entry.tls, context.directory, (key, make) => attempt(['tls', key], make))
+  const rule = await ruleOf(entry, path, findings)
   if (!product || !url || !credentials || !tls) return undefined
   const options = optionsOf(product, entry)
   const identity = digest([product.name, url, options, entry.credentials])
@@ -49,7 +52,8 @@ export async function applianceOf(parts: Parts): Promise<ApplianceConfiguration 
     ...Object.values(credentials).flatMap(value => (value instanceof Secret && value.file ? [value.file] : [])),
     ...(Check(Tls, entry.tls) && 'ca' in entry.tls ? [resolve(context.directory, entry.tls.ca)] : []),
   ]
-  return { name, product, url, options, credentials, tls, ...limitsOf(entry), files, identity }
+  const access = { rule, credentials: Array.isArray(entry.allow) && entry.allow.includes('credentials') }
+  return { name, product, url, options, credentials, tls, ...limitsOf(entry), access, files, identity }
 }
 
 /** Of the values as they stand in the configuration: a secret in a file or a variable counts by its place. */
@@ -57,7 +61,8 @@ function digest(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value)).digest('base64url')
 }
 
-function limitsOf({ timeouts, maxInFlight }: Entry): Pick<ApplianceConfiguration, 'timeouts' | 'maxInFlight'> {
+function limitsOf(entry: Entry): Pick<ApplianceConfiguration, 'timeouts' | 'maxInFlight' | 'maxBody'> {
+  const { timeouts, maxInFlight, maxBody } = entry
   const given = Check(Entry, timeouts) ? timeouts : {}
   const { connect, firstByte, idle } = DEFAULT_TIMEOUTS
   return {
@@ -67,21 +72,11 @@ function limitsOf({ timeouts, maxInFlight }: Entry): Pick<ApplianceConfiguration
       idle: millisecondsOf(given.idle, idle),
     },
     maxInFlight: typeof maxInFlight === 'number' ? maxInFlight : DEFAULT_MAX_IN_FLIGHT,
+    maxBody: bytesOf(maxBody),
   }
 }
 
 type Attempt = <T>(key: string, make: () => T | Promise<T>) => Promise<T | undefined>
-
-/** What `make` returns; undefined when it is refused, which then is in the findings. */
-export async function attempted<T>(findings: Findings, path: Path, make: () => T | Promise<T>): Promise<T | undefined> {
-  try {
-    return await make()
-  } catch (error) {
-    if (!(error instanceof Obstacle)) throw error
-    findings.add(path, error.message, error.remedy)
-    return undefined
-  }
-}
 
 async function credentialsOf(
   entry: unknown,
@@ -102,13 +97,6 @@ async function credentialsOf(
   const { username } = entry
   if (typeof username !== 'string' || !password) return undefined
   return { type: 'password', username, password, ...(totp ? { totp } : {}) }
-}
-
-export async function readableSecret(reference: SecretReference, context: SourceContext): Promise<Secret> {
-  const secret = Secret.from(reference, context)
-  const obstacle = await secret.obstacle()
-  if (obstacle) throw obstacle
-  return secret
 }
 
 /** Only for what stands in the configuration; any other secret is read when it is needed. */

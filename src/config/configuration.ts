@@ -1,16 +1,18 @@
 import { dirname, resolve } from 'node:path'
 import { Check } from 'typebox/value'
 import type { Product } from '../dialects/index.ts'
+import type { PathRule } from '../policy/path-rules.ts'
 import { REDACTED } from '../redactor.ts'
 import { listenOf } from './address.ts'
-import { applianceOf, attempted, Entry, readableSecret } from './appliance.ts'
+import { applianceOf, Entry } from './appliance.ts'
+import { type CallerConfiguration, callersOf } from './callers.ts'
 import { check } from './check.ts'
 import { readDocument } from './document.ts'
 import { millisecondsOf } from './duration.ts'
 import { readSettings, type Settings } from './env.ts'
-import { Findings } from './findings.ts'
+import { attempted, Findings } from './findings.ts'
 import { DEFAULT_LISTEN, DEFAULT_SHUTDOWN_TIMEOUT, jsonSchema } from './schema.ts'
-import { Secret, SecretReference } from './secret.ts'
+import { readableSecret, Secret, SecretReference } from './secret.ts'
 import type { Environment } from './secret-source.ts'
 import { stateOf } from './state.ts'
 
@@ -27,8 +29,21 @@ export interface Configuration {
   shutdownTimeout: number
   /** Where sessions outlive the process, if they do. */
   state?: { directory: string; key: Secret }
+  guard: GuardConfiguration
   /** What works, but not as a person may think. */
   warnings: readonly string[]
+}
+
+/** Who may speak to the proxy. */
+export interface GuardConfiguration {
+  /** Host names, beside those of the loopback, that requests may be addressed to; in lower case, without port. */
+  allowedHosts: readonly string[]
+  /** Origins whose pages may use the proxy. */
+  allowedOrigins: readonly string[]
+  /** When there are any, whoever calls must be one of them. */
+  callers: readonly CallerConfiguration[]
+  /** Other addresses than the loopback may be listened on although nobody has to say who they are. */
+  allowInsecureListen: boolean
 }
 
 export interface ApplianceConfiguration {
@@ -44,6 +59,10 @@ export interface ApplianceConfiguration {
   timeouts: { connect: number; firstByte: number; idle: number }
   /** Requests under way at the same time. */
   maxInFlight: number
+  /** Largest body of a request in bytes; undefined: any. */
+  maxBody: number | undefined
+  /** What may be done there, by whomever. */
+  access: { rule: PathRule; credentials: boolean }
   /** Absolute paths of the files that its secrets and certificates come from. */
   files: readonly string[]
   /** Stands for everything that a session depends on: the same identity means the same session. */
@@ -88,7 +107,9 @@ export async function readConfiguration(
   const listen = await attempted(findings, ['listen'], () => listenOf(given))
   const entry = Check(Entry, value) ? value : {}
   const key = Check(SecretReference, entry.stateKey) ? entry.stateKey : undefined
-  const stateKey = key && (await attempted(findings, ['stateKey'], () => readableSecret(key, context)))
+  const stateKey =
+    key === undefined ? undefined : await attempted(findings, ['stateKey'], () => readableSecret(key, context))
+  const callers = await callersOf({ entries: entry.callers, names: entries.map(([name]) => name), findings, context })
   check(jsonSchema(), value, findings)
   findings.settle()
   const stateDirectory = typeof entry.stateDirectory === 'string' ? entry.stateDirectory : undefined
@@ -97,9 +118,32 @@ export async function readConfiguration(
     appliances: appliances.filter(made => made !== undefined),
     mount: 'prefix',
     source,
+    guard: { ...openGuard, ...listsOf(entry), callers },
     shutdownTimeout: millisecondsOf(entry.shutdownTimeout, DEFAULT_SHUTDOWN_TIMEOUT),
     ...stateOf({ directory: stateDirectory, key: stateKey }, settings, context),
   }
+}
+
+/** What holds where the configuration says nothing of it. */
+export const openGuard: GuardConfiguration = {
+  allowedHosts: [],
+  allowedOrigins: [],
+  callers: [],
+  allowInsecureListen: false,
+}
+
+function listsOf(
+  entry: Record<string, unknown>,
+): Pick<GuardConfiguration, 'allowedHosts' | 'allowedOrigins' | 'allowInsecureListen'> {
+  return {
+    allowedHosts: textsOf(entry.allowedHosts).map(host => host.toLowerCase()),
+    allowedOrigins: textsOf(entry.allowedOrigins),
+    allowInsecureListen: entry.allowInsecureListen === true,
+  }
+}
+
+function textsOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter(item => typeof item === 'string') : []
 }
 
 /** The configuration as it may be printed: every secret is its source, certificates are counted. */

@@ -1,4 +1,5 @@
 import { ConfigurationError, type Mistake } from './mistake.ts'
+import { Obstacle } from './obstacle.ts'
 
 export type Path = readonly (string | number)[]
 
@@ -33,3 +34,14 @@ export class Findings {
 }
 
 const inOrder = new Intl.Collator('en', { numeric: true })
+
+/** What `make` returns; undefined when it is refused, which then is in the findings. */
+export async function attempted<T>(findings: Findings, path: Path, make: () => T | Promise<T>): Promise<T | undefined> {
+  try {
+    return await make()
+  } catch (error) {
+    if (!(error instanceof Obstacle)) throw error
+    findings.add(path, error.message, error.remedy)
+    return undefined
+  }
+}

@@ -1,8 +1,7 @@
 import { hostOf, portOf } from './address.ts'
-import { attempted } from './appliance.ts'
 import { type Configuration, readConfiguration } from './configuration.ts'
 import { readSettings } from './env.ts'
-import { Findings } from './findings.ts'
+import { attempted, Findings } from './findings.ts'
 import type { Environment } from './secret-source.ts'
 import { applianceVariables, configurationFromEnvironment } from './single.ts'
 

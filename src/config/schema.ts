@@ -1,6 +1,9 @@
 import Type, { type Static, type TProperties, type TSchema } from 'typebox'
 import { type Product, products } from '../dialects/index.ts'
+import { BYTES } from './bytes.ts'
+import { Caller } from './callers.ts'
 import { duration } from './duration.ts'
+import { ruleProperties } from './rule.ts'
 import { secretReference } from './secret-reference.ts'
 
 const strict = { additionalProperties: false }
@@ -101,6 +104,39 @@ const MaxInFlight = Type.Integer({
   description: 'Requests under way at the same time; a quarter as many wait, and more are answered 503',
 })
 
+const MaxBody = Type.String({
+  pattern: BYTES,
+  title: 'Largest body',
+  description: 'Largest body of a request, such as 64MB; without it, any size',
+})
+
+const Allow = Type.Array(Type.Literal('credentials'), {
+  title: 'Allow',
+  description: 'credentials: also forward the paths that hand out tokens, which work without the proxy then',
+})
+
+const AllowedHosts = Type.Array(
+  Type.String({ pattern: '^[^\\s/:@]+$|^\\[[0-9A-Fa-f:]+\\]$', description: 'a host name without port' }),
+  {
+    title: 'Allowed hosts',
+    description: 'Host names under which the proxy answers beside localhost, 127.0.0.1, [::1] and NAME.localhost',
+  },
+)
+
+const AllowedOrigins = Type.Array(
+  Type.String({ pattern: '^https?://[^/\\s]+$', description: 'an origin such as https://grafana.example' }),
+  {
+    title: 'Allowed origins',
+    description: 'Origins whose pages may use the proxy in a browser, with the rights of the accounts here',
+  },
+)
+
+const AllowInsecureListen = Type.Boolean({
+  default: false,
+  title: 'Allow insecure listen',
+  description: 'Listen on other addresses than the loopback although callers are not told apart or TLS is missing',
+})
+
 /** What every product's appliance has. */
 const common = {
   product: ProductName,
@@ -109,6 +145,9 @@ const common = {
   tls: Type.Optional(Tls),
   timeouts: Type.Optional(Timeouts),
   maxInFlight: Type.Optional(MaxInFlight),
+  maxBody: Type.Optional(MaxBody),
+  ...ruleProperties,
+  allow: Type.Optional(Allow),
 }
 
 const StateDirectory = Type.String({
@@ -144,6 +183,16 @@ export function jsonSchema(): object {
       ),
       stateDirectory: StateDirectory,
       stateKey: StateKey,
+      allowedHosts: AllowedHosts,
+      allowedOrigins: AllowedOrigins,
+      allowInsecureListen: AllowInsecureListen,
+      callers: {
+        title: 'Callers',
+        description: 'Who may use the proxy; when there are any, everybody must prove to be one of them',
+        type: 'array',
+        minItems: 1,
+        items: Caller,
+      },
       appliances: {
         title: 'Appliances',
         description: 'The appliances by name, each served under /NAME/ and as NAME.localhost',

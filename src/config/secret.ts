@@ -62,3 +62,14 @@ export class Secret {
     return REDACTED
   }
 }
+
+/**
+ * A secret that can be read now, as far as looking shows: a command is not run for it.
+ * @throws Obstacle
+ */
+export async function readableSecret(reference: SecretReference, context: SourceContext): Promise<Secret> {
+  const secret = Secret.from(reference, context)
+  const obstacle = await secret.obstacle()
+  if (obstacle) throw obstacle
+  return secret
+}

@@ -1,7 +1,7 @@
 import { listenOf } from './address.ts'
 import { applianceOf } from './appliance.ts'
 import { check } from './check.ts'
-import type { Configuration } from './configuration.ts'
+import { type Configuration, openGuard } from './configuration.ts'
 import { millisecondsOf } from './duration.ts'
 import { readSettings } from './env.ts'
 import { Findings, type Path } from './findings.ts'
@@ -69,6 +69,7 @@ export async function configurationFromEnvironment(
     appliances: [appliance],
     mount: 'root',
     source: 'environment',
+    guard: openGuard,
     shutdownTimeout: millisecondsOf(undefined, DEFAULT_SHUTDOWN_TIMEOUT),
     ...stateOf({}, readSettings(env), context),
   }

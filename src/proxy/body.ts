@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
+import { Failure } from '../errors.ts'
 
 /** Bodies up to this size are held while their request is under way, so that it can be sent again. */
 const KEPT = 65_536
@@ -14,11 +15,16 @@ export interface RequestBody {
 
 const NO_BODY: RequestBody = { payload: null, again: () => null }
 
-/** Waits for the whole of a small body, so that no upstream connection waits for its caller; streams any other. */
-export async function bodyOf(request: IncomingMessage): Promise<RequestBody> {
-  if (request.headers['transfer-encoding'] !== undefined) return unmeasured(request)
+/**
+ * Waits for the whole of a small body, so that no upstream connection waits for its caller; streams any other.
+ * @param most largest size in bytes
+ * @throws Failure BODY_TOO_LARGE; a body of unknown length fails with it when it has grown too large
+ */
+export async function bodyOf(request: IncomingMessage, most = Number.POSITIVE_INFINITY): Promise<RequestBody> {
+  if (request.headers['transfer-encoding'] !== undefined) return unmeasured(request, most)
   const length = Number(request.headers['content-length'] ?? 0)
   if (length === 0) return NO_BODY
+  if (length > most) throw tooLarge(most)
   if (length > KEPT) return { payload: streamed(request), again: () => undefined }
   const chunks: Buffer[] = []
   for await (const chunk of request) chunks.push(chunk)
@@ -27,13 +33,14 @@ export async function bodyOf(request: IncomingMessage): Promise<RequestBody> {
 }
 
 /** A body of unknown length is streamed, and kept beside for as long as it is small. */
-function unmeasured(request: IncomingMessage): RequestBody {
+function unmeasured(request: IncomingMessage, most: number): RequestBody {
   let kept: Buffer[] | undefined = []
   let size = 0
-  const payload = streamed(request, chunk => {
+  const payload: Readable = streamed(request, chunk => {
     size += chunk.length
     if (size > KEPT) kept = undefined
     kept?.push(chunk)
+    if (size > most) payload.destroy(tooLarge(most))
   })
   return { payload, again: () => (request.readableEnded && kept !== undefined ? Buffer.concat(kept) : undefined) }
 }
@@ -60,4 +67,8 @@ function streamed(request: IncomingMessage, onChunk?: (chunk: Buffer) => void): 
   request.once('end', () => body.push(null))
   request.once('error', error => body.destroy(error))
   return body
+}
+
+function tooLarge(most: number): Failure {
+  return new Failure('BODY_TOO_LARGE', `The appliance is configured to take ${most} bytes at most.`)
 }

@@ -25,6 +25,13 @@ const NEVER_UP = new Set([
   'via',
   'origin',
   'x-real-ip',
+  'true-client-ip',
+  // They would put another path or method in the place of those that the rules have judged.
+  'x-original-url',
+  'x-rewrite-url',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
   'x-proxy-key',
   'x-csrf-token',
   'x-xsrf-token',

@@ -27,7 +27,7 @@ export async function forward(appliance: Appliance, forwarded: Forwarded): Promi
   const { request, response } = forwarded
   const { admission, session } = appliance
   try {
-    const body = await bodyOf(request)
+    const body = await bodyOf(request, appliance.maxBody)
     await admission.enter()
     if (response.closed) return admission.leave()
     response.once('close', () => admission.leave())

@@ -5,7 +5,10 @@ const BACKSLASH = 0x5c
 const OBJECT = 1
 const ARRAY = 2
 
-/** Strings that lie deeper than this are not looked at, so that a body of brackets alone takes no memory. */
+/**
+ * Strings that lie deeper than this are not looked at, so that a body of brackets alone takes no memory: a typed array
+ * takes nothing in behind its end, and has nothing there.
+ */
 const DEEPEST = 1024
 
 /** What an escape other than `\u` stands for. */
@@ -91,7 +94,7 @@ export class JsonLinks {
 
   #enter(container: number): void {
     this.#depth += 1
-    if (this.#depth < DEEPEST) this.#containers[this.#depth] = container
+    this.#containers[this.#depth] = container
     this.#leaveMember()
   }
 
@@ -103,7 +106,6 @@ export class JsonLinks {
   #opened(): 'name' | 'value' | 'string' {
     const container = this.#containers[this.#depth]
     if (container === ARRAY || (container === OBJECT && this.#afterColon)) return 'value'
-    this.#name = 0
     return container === OBJECT ? 'name' : 'string'
   }
 

@@ -185,7 +185,7 @@ export class XmlLinks {
         this.#name += 1
         continue
       }
-      if (this.#name < 4 || (byte !== EQUALS && byte > SPACE)) this.#name = -1
+      if (byte !== EQUALS && byte > SPACE) this.#name = -1
       this.#reads = 'tag'
       return at
     }

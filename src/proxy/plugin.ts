@@ -3,6 +3,7 @@ import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance } from 'fastify'
 import type { Appliance } from '../appliance.ts'
 import { Failure } from '../errors.ts'
+import { checkAccess } from './access.ts'
 import { forward } from './forward.ts'
 import { applianceOf, mountOf, pathOf } from './mount.ts'
 
@@ -25,11 +26,13 @@ export async function proxy(
     replyOptions: { getUpstream: request => find(request.url).origin },
     async handler(request, reply) {
       const appliance = find(request.url)
+      const path = pathOf(request.url)
+      checkAccess(appliance, request.caller, request.method, path)
       reply.hijack()
       await forward(appliance, {
         request: request.raw,
         response: reply.raw,
-        path: pathOf(request.url),
+        path,
         mount: mountOf(request.raw),
       })
     },

@@ -31,9 +31,16 @@ export function problemOf(failure: Failure, appliance?: string): Problem {
   }
 }
 
+/** As bytes: Fastify would add a charset, which the media type does not have. */
+export function problemBody(failure: Failure, appliance?: string): Buffer {
+  return Buffer.from(JSON.stringify(problemOf(failure, appliance)))
+}
+
 /** The fields of a problem answer, names in lower case. */
 export function problemFields(failure: Failure): Record<string, string> {
   const fields: Record<string, string> = { 'content-type': PROBLEM_TYPE, 'cache-control': 'no-store' }
+  if (failure.code === 'CALLER_UNKNOWN')
+    fields['www-authenticate'] = 'Bearer realm="veeam-auth-proxy", Basic realm="veeam-auth-proxy"'
   if (failure.retryAfter !== undefined)
     fields['retry-after'] = String(Math.max(1, Math.ceil(failure.retryAfter / 1000)))
   return fields
@@ -45,7 +52,7 @@ export function writeProblem(response: ServerResponse, failure: Failure, applian
     response.destroy()
     return
   }
-  const body = Buffer.from(JSON.stringify(problemOf(failure, appliance)))
+  const body = problemBody(failure, appliance)
   response.writeHead(failure.status, STATUS_CODES[failure.status], {
     ...problemFields(failure),
     'content-length': body.length,

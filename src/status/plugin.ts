@@ -21,6 +21,13 @@ export interface StatusParts {
 export async function status(app: FastifyInstance, parts: StatusParts): Promise<void> {
   const { appliances, version, closing } = parts
 
+  app.addHook('onRequest', async request => {
+    if (request.method === 'GET' || request.method === 'HEAD') return
+    if (request.caller !== undefined && !request.caller.admin) {
+      throw new Failure('ADMIN_WANTED', `${request.caller.name} is not marked admin.`)
+    }
+  })
+
   app.get('/-/livez', async () => ({ status: 'live' }))
 
   app.get('/-/readyz', async (_, reply) => {
@@ -66,7 +73,7 @@ function describe({ name, product, origin, session }: Appliance) {
   const { state, grant, since, expiresAt, renewsAt, lastError } = session.status()
   return {
     name,
-    product,
+    product: product.name,
     url: origin,
     state,
     grant: grant ?? null,

@@ -13,7 +13,7 @@ export interface PathRule {
 export const readOnlyMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** Which part of a rule denies a request, or undefined when the rule allows it. */
-export function allowedBy(rule: PathRule, method: string, canonical: string): 'method' | 'path' | undefined {
+export function deniedBy(rule: PathRule, method: string, canonical: string): 'method' | 'path' | undefined {
   if (rule.readOnly && !readOnlyMethods.has(method)) return 'method'
   if (rule.methods !== undefined && !rule.methods.includes(method)) return 'method'
   if (rule.paths !== undefined && !rule.paths(canonical)) return 'path'

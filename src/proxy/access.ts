@@ -1,0 +1,42 @@
+import type { Appliance } from '../appliance.ts'
+import { Failure } from '../errors.ts'
+import { canonicalPath } from '../policy/canonical-path.ts'
+import { credentialPath, deniedBy, type PathRule } from '../policy/path-rules.ts'
+import type { Caller } from './callers.ts'
+
+/**
+ * Whether a request may be forwarded. Rules see the canonical form of the very path that would be forwarded.
+ * @param path and query, byte for byte
+ * @throws Failure BAD_REQUEST for a path that cannot be judged, APPLIANCE_DENIED, METHOD_DENIED, PATH_DENIED or
+ * CREDENTIALS_WITHHELD
+ */
+export function checkAccess(appliance: Appliance, caller: Caller | undefined, method: string, path: string): void {
+  if (caller?.appliances?.has(appliance.name) === false) {
+    throw new Failure('APPLIANCE_DENIED', `${caller.name} may not use ${appliance.name}.`)
+  }
+  const { rule, credentials } = appliance.access
+  if (credentials && isEmpty(rule) && (caller === undefined || isEmpty(caller.rule))) return
+  const canonical = canonicalPath(path)
+  if (canonical === undefined) {
+    throw new Failure('BAD_REQUEST', 'The path can be read in more than one way; write it without encoded delimiters.')
+  }
+  if (!credentials && credentialPath(appliance.product, canonical) !== undefined) {
+    throw new Failure('CREDENTIALS_WITHHELD', `The path ${canonical} hands out or ends credentials.`)
+  }
+  check(rule, `appliance ${appliance.name}`, method, canonical)
+  if (caller !== undefined) check(caller.rule, `caller ${caller.name}`, method, canonical)
+}
+
+function check(rule: PathRule, whose: string, method: string, canonical: string): void {
+  switch (deniedBy(rule, method, canonical)) {
+    case 'method':
+      throw new Failure('METHOD_DENIED', `The rules of ${whose} do not allow ${method}.`)
+    case 'path':
+      throw new Failure('PATH_DENIED', `The rules of ${whose} do not allow the path ${canonical}.`)
+    case undefined:
+  }
+}
+
+function isEmpty({ readOnly, methods, paths }: PathRule): boolean {
+  return !readOnly && methods === undefined && paths === undefined
+}

@@ -1,0 +1,62 @@
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { Caller } from './callers.ts'
+import type { Guard } from './guard.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who calls; undefined where everybody may. */
+    caller: Caller | undefined
+  }
+}
+
+/** Asked by orchestrators, which prove nothing, and telling nothing that is worth it. */
+const OPEN = new Set(['/-/livez', '/-/readyz'])
+
+/** How long a browser may remember an answer about what an origin may do, in seconds. */
+const PREFLIGHT_AGE = '600'
+
+/** Puts the guard before every route. Which one is in force is asked at each request. */
+export function guardEverything(app: FastifyInstance, guardNow: () => Guard): void {
+  app.decorateRequest('caller', undefined)
+  app.addHook('onRequest', (request, reply, done) => {
+    const guard = guardNow()
+    try {
+      const origin = guard.checkSender(request.raw)
+      if (origin !== undefined && answeredAcross(origin, request.raw.headers, request.method, reply)) return
+    } catch (error) {
+      done(error instanceof Error ? error : new Error(String(error)))
+      return
+    }
+    if (!guard.knowsCallers || OPEN.has(request.url)) {
+      done()
+      return
+    }
+    guard.identify(request.raw).then(caller => {
+      request.caller = caller
+      done()
+    }, done)
+  })
+}
+
+/**
+ * The fields that let a page of another origin read the answer (Fetch standard, CORS protocol).
+ * @returns true when the request was only to ask whether it may, and has been answered
+ */
+function answeredAcross(
+  origin: string,
+  fields: { [name: string]: string | string[] | undefined },
+  method: string,
+  reply: FastifyReply,
+): boolean {
+  reply.raw.setHeader('Access-Control-Allow-Origin', origin)
+  reply.raw.setHeader('Vary', 'Origin')
+  reply.raw.setHeader('Access-Control-Expose-Headers', '*')
+  const wanted = fields['access-control-request-method']
+  if (method !== 'OPTIONS' || typeof wanted !== 'string') return false
+  reply.raw.setHeader('Access-Control-Allow-Methods', wanted)
+  reply.raw.setHeader('Access-Control-Max-Age', PREFLIGHT_AGE)
+  const names = fields['access-control-request-headers']
+  if (typeof names === 'string') reply.raw.setHeader('Access-Control-Allow-Headers', names)
+  reply.code(204).send()
+  return true
+}

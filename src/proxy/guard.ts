@@ -1,0 +1,88 @@
+import type { IncomingMessage } from 'node:http'
+import type { GuardConfiguration } from '../config/configuration.ts'
+import { Failure } from '../errors.ts'
+import { type Caller, Callers } from './callers.ts'
+
+/** Under these the proxy is reached from its own machine, whatever resolves them. */
+const LOOPBACK_HOSTS = ['localhost', '127.0.0.1', '[::1]']
+
+/** What a request that may pass brings along. */
+export interface Admitted {
+  /** Undefined where everybody may call. */
+  caller: Caller | undefined
+  /** The origin of the page that calls, when it is another one that may. */
+  origin: string | undefined
+}
+
+/**
+ * Who may speak. Host names against DNS rebinding, origins against other sites' pages, callers where the configuration
+ * names any. `Sec-Fetch-Mode` says nothing here: the fetch of Node.js sends `cors` without being a browser.
+ */
+export class Guard {
+  readonly #hosts: ReadonlySet<string>
+  readonly #origins: ReadonlySet<string>
+  readonly #callers: Callers | undefined
+
+  private constructor(hosts: ReadonlySet<string>, origins: ReadonlySet<string>, callers: Callers | undefined) {
+    this.#hosts = hosts
+    this.#origins = origins
+    this.#callers = callers
+  }
+
+  /**
+   * @param names of the appliances
+   * @throws Failure SECRET_UNREADABLE when a caller's secret cannot be read
+   */
+  static async open(configuration: GuardConfiguration, names: readonly string[]): Promise<Guard> {
+    const { allowedHosts, allowedOrigins, callers } = configuration
+    const hosts = [...LOOPBACK_HOSTS, ...names.map(name => `${name}.localhost`), ...allowedHosts]
+    return new Guard(new Set(hosts), new Set(allowedOrigins), await Callers.open(callers))
+  }
+
+  /** True when whoever calls has to prove who it is. */
+  get knowsCallers(): boolean {
+    return this.#callers !== undefined
+  }
+
+  /**
+   * The origin of the page that calls, if it is another one that may.
+   * @throws Failure BAD_REQUEST, HOST_UNKNOWN or ORIGIN_DENIED
+   */
+  checkSender(request: IncomingMessage): string | undefined {
+    this.#checkHost(request)
+    return this.#checkOrigin(request)
+  }
+
+  /** @throws Failure CALLER_UNKNOWN or TOO_MANY_FAILURES */
+  async identify(request: IncomingMessage): Promise<Caller | undefined> {
+    return this.#callers?.identify(request)
+  }
+
+  #checkHost({ headers, rawHeaders }: IncomingMessage): void {
+    const { host } = headers
+    if (host === undefined || host === '') throw new Failure('BAD_REQUEST', 'The request has no Host field.')
+    let fields = 0
+    for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.toLowerCase() === 'host') fields += 1
+    if (fields > 1) throw new Failure('BAD_REQUEST', 'The request has more than one Host field.')
+    if (this.#hosts.has(hostName(host))) return
+    throw new Failure('HOST_UNKNOWN', `Requests to the host name ${JSON.stringify(hostName(host))} are not served.`)
+  }
+
+  #checkOrigin({ headers, socket }: IncomingMessage): string | undefined {
+    const { origin } = headers
+    if (origin !== undefined) {
+      const own = `${'encrypted' in socket ? 'https' : 'http'}://${headers.host}`
+      if (origin === own) return undefined
+      if (this.#origins.has(origin)) return origin
+      throw new Failure('ORIGIN_DENIED', `Pages of the origin ${JSON.stringify(origin)} may not use the proxy.`)
+    }
+    const site = headers['sec-fetch-site']
+    if (site !== 'cross-site' && site !== 'same-site') return undefined
+    throw new Failure('ORIGIN_DENIED', 'A page of another site led here.')
+  }
+}
+
+/** The host without its port, in lower case. */
+function hostName(host: string): string {
+  return host.replace(/:\d*$/, '').toLowerCase()
+}
