@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import type { Appliance } from './appliance.ts'
 import { Failure, messageOf } from './errors.ts'
+import type { Account } from './proxy/account.ts'
 import type { Guard } from './proxy/guard.ts'
 import { guardEverything } from './proxy/guard-hook.ts'
 import { routedUrl } from './proxy/mount.ts'
@@ -19,6 +21,14 @@ export interface AppParts {
   /** True once the process is on its way out. */
   closing: () => boolean
   reload: () => Promise<void>
+  /** Told of every request when it has ended. */
+  onRequest?: (account: Account, request: EndedRequest) => void
+}
+
+export interface EndedRequest {
+  method: string
+  status: number
+  id: string
 }
 
 /** A Fastify instance with every route, which does not listen: `routing` takes the requests of any server. */
@@ -30,10 +40,18 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     // Names of appliances, and what follows them, are the appliance's affair.
     routerOptions: { ignoreTrailingSlash: false, caseSensitive: true },
     return503OnClosing: false,
+    genReqId: request => requestId(request.headers['x-request-id']),
   })
   guardEverything(app, parts.guard)
-  app.setErrorHandler((error, _, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
+    if (request.account)
+      parts.onRequest?.(request.account, { method: request.method, status: reply.raw.statusCode, id: request.id })
+    done()
+  })
+  app.setErrorHandler((error, request, reply) => {
     const failure = failureOf(error)
+    // A path that the router cannot decode fails before the guard has opened an account.
+    if (request.account) request.account.failure = failure.code
     if (failure.code === 'INTERNAL') parts.log.error({ err: error }, 'the proxy failed')
     return reply.code(failure.status).headers(problemFields(failure)).send(problemBody(failure))
   })
@@ -55,4 +73,9 @@ function failureOf(error: unknown): Failure {
   const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
   if (status >= 400 && status < 500) return new Failure('BAD_REQUEST', messageOf(error), { cause: error })
   return new Failure('INTERNAL', 'See the log.', { cause: error })
+}
+
+/** The caller's own where it is fit to be written down. */
+function requestId(given: string | string[] | undefined): string {
+  return typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given) ? given : randomUUID()
 }

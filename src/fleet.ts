@@ -7,7 +7,7 @@ import type { ApplianceConfiguration } from './config/configuration.ts'
 import type { Redactor } from './redactor.ts'
 import type { Clock } from './session/clock.ts'
 import type { SessionEvent } from './session/session.ts'
-import type { StateDirectory } from './session/store.ts'
+import type { StateDirectory } from './state/store.ts'
 
 /** Sign-ins at the same time: a thousand appliances must not all be asked at once. */
 const SIGN_INS_AT_ONCE = 16

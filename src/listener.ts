@@ -2,8 +2,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
-/** Of the event loop: one to take connections out of the kernel's queue, one to read them, one to be sure. */
-const TURNS = 3
+/** Turns of the event loop. Node.js takes one connection per turn out of the kernel's queue, and reads it in the next. */
+const QUIET_TURNS = 3
+/** Twice the longest queue of the kernel, so that callers who never cease to come hold nothing up. */
+const MOST_TURNS = 1_022
 
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void
 
@@ -30,6 +32,7 @@ export class Listener {
   readonly #inFlight = new Set<ServerResponse>()
   /** Connections that have not brought a request yet: Node.js does not count them among the idle ones. */
   readonly #silent = new Set<Socket>()
+  #connections = 0
   #drained: Promise<void> | undefined
 
   private constructor(server: Server) {
@@ -42,6 +45,7 @@ export class Listener {
     const server = createServer({ requestTimeout: 0, headersTimeout: 10_000, keepAliveTimeout: 72_000 })
     const listener = new Listener(server)
     server.on('connection', (socket: Socket) => {
+      listener.#connections += 1
       listener.#silent.add(socket)
       socket.once('close', () => listener.#silent.delete(socket))
     })
@@ -93,13 +97,21 @@ export class Listener {
     return cut
   }
 
-  /** What reached this machine before is accepted, even if it still waits in the kernel: it is read and answered. */
   async #drain(): Promise<void> {
     for (const response of this.#inFlight) response.shouldKeepAlive = false
-    for (let turn = 0; turn < TURNS; turn += 1) await nextTurn()
+    await this.#takeQueued()
     const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
     for (const socket of this.#silent) if (socket.bytesRead === 0) socket.destroy()
     await closed
+  }
+
+  /** What reached this machine is accepted, even if it still waits in the kernel: closing now would reset it. */
+  async #takeQueued(): Promise<void> {
+    for (let turn = 0, quiet = 0; quiet < QUIET_TURNS && turn < MOST_TURNS; turn += 1) {
+      const before = this.#connections
+      await nextTurn()
+      quiet = this.#connections === before ? quiet + 1 : 0
+    }
   }
 
   #track(response: ServerResponse): void {

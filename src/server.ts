@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
 import type { Appliance } from './appliance.ts'
+import { Audit } from './audit.ts'
 import { type Configuration, ConfigurationError } from './config/configuration.ts'
 import { Failure, messageOf } from './errors.ts'
 import { Fleet } from './fleet.ts'
@@ -9,7 +10,7 @@ import { Guard } from './proxy/guard.ts'
 import type { Redactor } from './redactor.ts'
 import { type Clock, systemClock } from './session/clock.ts'
 import type { SessionEvent } from './session/session.ts'
-import { StateDirectory } from './session/store.ts'
+import { StateDirectory } from './state/store.ts'
 
 export interface ServerParts {
   log: Logger
@@ -28,6 +29,7 @@ export class ProxyServer {
   readonly #parts: ServerParts
   readonly #fleet: Fleet
   readonly #state: StateDirectory | undefined
+  readonly #audit: Audit | undefined
   readonly #handle: RequestHandler
   #configuration: Configuration
   #guard: Guard
@@ -40,6 +42,7 @@ export class ProxyServer {
     server: ServerParts
     fleet: Fleet
     state: StateDirectory | undefined
+    audit: Audit | undefined
     handle: RequestHandler
     configuration: Configuration
     guard: Guard
@@ -48,6 +51,7 @@ export class ProxyServer {
     this.#parts = parts.server
     this.#fleet = parts.fleet
     this.#state = parts.state
+    this.#audit = parts.audit
     this.#handle = parts.handle
     this.#configuration = parts.configuration
     this.#guard = parts.guard
@@ -61,8 +65,13 @@ export class ProxyServer {
   static async start(configuration: Configuration, parts: ServerParts): Promise<ProxyServer> {
     const { log, redactor, version, onEvent, clock = systemClock } = parts
     const guard = await guardOf(configuration)
+    const audit = await auditOf(configuration, redactor)
     const state = await openState(configuration, log, redactor)
-    const fleet = new Fleet({ log, clock, redactor, state, ...(onEvent === undefined ? {} : { onEvent }) })
+    const told = (appliance: string, event: SessionEvent) => {
+      audit?.session(appliance, event)
+      onEvent?.(appliance, event)
+    }
+    const fleet = new Fleet({ log, clock, redactor, state, onEvent: told })
     let server: ProxyServer | undefined
     const app = await buildApp({
       appliances: fleet.appliances,
@@ -70,6 +79,7 @@ export class ProxyServer {
       root: () => rootOf(server?.configuration ?? configuration),
       closing: () => server?.closing ?? false,
       reload: () => server?.reload() ?? Promise.resolve(),
+      onRequest: (account, request) => audit?.request(account, request),
       version,
       log,
     })
@@ -78,7 +88,7 @@ export class ProxyServer {
       await state?.close()
       throw error
     })
-    server = new ProxyServer({ server: parts, fleet, state, handle, configuration, guard, listener })
+    server = new ProxyServer({ server: parts, fleet, state, audit, handle, configuration, guard, listener })
     fleet.apply(configuration.appliances)
     return server
   }
@@ -120,6 +130,7 @@ export class ProxyServer {
     await this.#reloading
     await this.#fleet.close()
     await this.#state?.close()
+    await this.#audit?.close()
   }
 
   async #reload(): Promise<void> {
@@ -127,6 +138,9 @@ export class ProxyServer {
     if (load === undefined || this.closing) return
     try {
       const next = await load()
+      this.#audit?.reopen()
+      if (next.audit !== this.#configuration.audit)
+        throw new Error('audit cannot be changed while the proxy runs; restart it')
       if (next.state?.directory !== this.#configuration.state?.directory) {
         throw new Error('stateDirectory cannot be changed while the proxy runs; restart it')
       }
@@ -142,8 +156,10 @@ export class ProxyServer {
       this.#fleet.apply(next.appliances)
       this.onConfiguration?.(next)
       log.info({ appliances: next.appliances.length, url: this.url }, 'configuration reloaded')
+      this.#audit?.write({ event: 'reload', accepted: true })
     } catch (error) {
       const mistakes = error instanceof ConfigurationError ? error.mistakes : [{ message: messageOf(error) }]
+      this.#audit?.write({ event: 'reload', accepted: false })
       log.error({ mistakes }, 'the new configuration was refused; the old one runs on')
       throw new Failure('CONFIGURATION_REFUSED', messageOf(error), { cause: error, extensions: { mistakes } })
     }
@@ -160,6 +176,10 @@ function guardOf({ guard, appliances }: Configuration): Promise<Guard> {
     guard,
     appliances.map(({ name }) => name),
   )
+}
+
+async function auditOf({ audit }: Configuration, redactor: Redactor): Promise<Audit | undefined> {
+  return audit === undefined ? undefined : Audit.open(audit, redactor)
 }
 
 function rootOf({ mount, appliances }: Configuration): string | undefined {

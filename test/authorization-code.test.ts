@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import {} from '../src/simulator/index.ts'
 import { get, giveCode, statusOf } from './caller.ts'
 import { applianceAt, type Context, eventually, secret, simulate, startProxy } from './rig.ts'
 
@@ -33,6 +32,8 @@ describe('authorization codes', { concurrency: 6 }, () => {
     simulator.revoke('all')
     await eventually('waiting', async () => (await state(url)) === 'waiting')
     const asked = simulator.counts.tokenRequests
+    const { refreshes, refusedRefreshes } = simulator.counts
+    assert.equal(asked, 1 + refreshes + refusedRefreshes, 'the code was sent once')
     const replies = await Promise.all(Array.from({ length: 20 }, () => get(url, '/box/x')))
     for (const { status, json } of replies) assert.deepEqual([status, json.get('code')], [503, 'CODE_WANTED'])
     await new Promise(resolve => setTimeout(resolve, 1000))

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { canonicalPath } from '../src/proxy/canonical-path.ts'
+import { canonicalPath } from '../src/policy/canonical-path.ts'
 
 const accepted: readonly [target: string, canonical: string, why: string][] = [
   ['/', '/', 'the root'],

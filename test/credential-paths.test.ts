@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { products } from '../src/dialects/index.ts'
-import { canonicalPath } from '../src/proxy/canonical-path.ts'
-import { credentialPath } from '../src/proxy/path-rules.ts'
+import { canonicalPath } from '../src/policy/canonical-path.ts'
+import { credentialPath } from '../src/policy/path-rules.ts'
 import { defaultOptions } from './rig.ts'
 
 type Product = (typeof products)[number]

@@ -93,7 +93,7 @@ test('a Trailer field and the trailers behind a body never go up', async t => {
   const { proxyUrl, requests } = await start(t)
   const socket = connect(Number(new URL(proxyUrl).port), '127.0.0.1')
   t.after(() => socket.destroy())
-  socket.write('POST /box/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Mine\r\n\r\n')
+  socket.write('POST /box/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nTrailer: X-Mine\r\n\r\n')
   socket.write('2\r\nok\r\n0\r\nX-Mine: 1\r\n\r\n')
   await eventually('forwarded', () => requests.length === 1)
   assert.deepEqual([requests[0]?.body.toString(), valuesOf(requests[0]?.raw ?? [], 'trailer')], ['ok', []])

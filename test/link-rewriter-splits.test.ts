@@ -25,7 +25,7 @@ function* cut(body: Buffer, sizes: readonly number[]): Generator<Buffer> {
 const DOCUMENTS: readonly (readonly [LinkFormat, string])[] = [
   [
     'json',
-    `\ufeff{"_links" : {"self":{"href": "${OURS}:443/a?b=\\"#"}, "next":{"HREF":"\\/v8\\u002fx"}, "prev":{"href":"//x"}},\r\n
+    `\ufeff{"_links" : {"self":{"href": "${OURS}:443/a?b=\\"#"}, "next":{"HREF":"\\/v8\\u002fx"}, "prev":{"href":"//x"}, "up":{"href":"/h/1"}},\r\n
     "description":"${OURS}/x is \\\\\\"${OURS}\\"", "é":["${OURS}", "https:\\/\\/BOX.\\u0065xample\\/y", "${OURS}:4430/"],
     "${OURS}/key":{"hre":"/a","href":["/b"],"u":"\\ud83d\\ude00"},"n":-1.50e+3, "t":"${OURS}?q" }`,
   ],
@@ -35,7 +35,7 @@ const DOCUMENTS: readonly (readonly [LinkFormat, string])[] = [
     'xml',
     `<?xml version="1.0" encoding="utf-8"?>\r\n<!DOCTYPE L [ ]><!-- "<a href='/x'> --><L xmlns="http://x/" a='"' >
     <Ref Href="${OURS}/api/jobs/1?a=1&amp;b" Name="${OURS}:443/ x" href = '/v1'/><U>\n ${OURS}/y </U>
-    <![CDATA[ <a href="/no"> ]]]><b hre="/a" Hrefs="/b" x:href="/c" hreF="/d"></b >${OURS}/after<é ü="${OURS}:443"/></L>`,
+    <![CDATA[ <a href="/no"> ]]]><b hre="/a" Hrefs="/b" x:href="/c" hreF="/d"></b >${OURS}/after<i/>${OURS}/no<é ü="${OURS}:443"/></L>`,
   ],
 ]
 

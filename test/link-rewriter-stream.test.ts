@@ -70,6 +70,19 @@ test('a string of 50 MB is passed on as it comes, even when it begins like a lin
   }
 })
 
+test('a link with endless space behind it is let go as it is', () => {
+  const body = Buffer.from(`["${FROM.origin}/${' '.repeat(5000)}"]`)
+  const rewriter = new LinkRewriter(FROM, 'json')
+  assert.ok(rewriter.write(body.subarray(0, 3000)).equals(body.subarray(0, 3000)))
+  assert.ok(rewriter.write(body.subarray(3000)).equals(body.subarray(3000)))
+})
+
+test('links that lie a thousand levels deep stay, and those behind them are rewritten', () => {
+  const body = `${'{"a":['.repeat(800)}"${FROM.origin}"${']}'.repeat(800)}"${FROM.origin}"`
+  const out = new LinkRewriter(FROM, 'json').write(Buffer.from(body)).toString()
+  assert.equal(out, `${body.slice(0, -1 - FROM.origin.length)}${BASE}"`)
+})
+
 test('a body of brackets alone takes no memory and comes out as it is', () => {
   const rewriter = new LinkRewriter(FROM, 'json')
   const before = process.memoryUsage().rss
@@ -80,11 +93,11 @@ test('a body of brackets alone takes no memory and comes out as it is', () => {
 
 test('where nothing is rewritten the bytes are not copied', () => {
   const cases: [LinkFormat, string][] = [
-    ['json', '{"href":"https://other.example/x","a":["h","/"]}'],
+    ['json', '{"href":"https://other.example/x","a":["h","/"],"Href":"/"}'],
     ['xml', '<a href="https://other.example/x">https://</a>'],
   ]
   for (const [format, body] of cases) {
-    const rewriter = new LinkRewriter(FROM, format)
+    const rewriter = new LinkRewriter({ ...FROM, mount: '' }, format)
     for (let i = 0; i < 3; i += 1) {
       const chunk = Buffer.from(body)
       const out = rewriter.write(chunk)

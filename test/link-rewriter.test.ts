@@ -151,6 +151,7 @@ test('root-relative links get the mount where a member or an attribute is called
     [[`<L Rel="/r" href='/a'><M Href = "/b"/>/c</L>`, `<L Rel="/r" href='/box/a'><M Href = "/box/b"/>/c</L>`]],
     'xml',
   )
+  check([[`<a href='/a'b='/c'"/d"/>`, `<a href='/box/a'b='/c'"/d"/>`]], 'xml')
   checkUntouched(['<a hrefs="/x" xhref="/x" hre="/x" Href="//x/y" b="href" c="/x"/>', '<href a="/x">/x</href>'], 'xml')
 })
 
@@ -184,9 +185,9 @@ test('text between elements, comments, CDATA sections and instructions are no li
     [
       `<p>see <b>x</b>${OURS}/x</p>`,
       `<p><b/>${OURS}/x</p>`,
-      `<!-- <a href="${OURS}/x">${OURS}/y</a> -->`,
-      `<a><![CDATA[<b>${OURS}/x</b>]]></a>`,
-      `<?go <a href="${OURS}/x"/> ?>`,
+      `<!-- <a> - - > <b href="${OURS}/x">${OURS}/y</b></a> -->`,
+      `<a><![CDATA[<b> ] ] > <c d="${OURS}">${OURS}/x</c></b>]]></a>`,
+      `<?go <a><b href="${OURS}/x"/> ?>`,
     ],
     'xml',
   )
@@ -222,6 +223,7 @@ test('a broken body passes through', () => {
     assert.deepEqual(Buffer.concat([rewriter.write(bytes), rewriter.end()]), bytes)
   }
   check([[`]]}{"href":"/x"}`, `]]}{"href":"/box/x"}`]], 'json')
+  check([[`["\\u","${OURS}/x"]`, `["\\u","${THEIRS}/x"]`]], 'json')
 })
 
 test('JSON and XML can hold links, and no other content can', () => {

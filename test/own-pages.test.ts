@@ -29,14 +29,8 @@ test('every appliance is served under its name, and as NAME.localhost at the roo
 
 test('an unknown name is a 404 problem that lists the names there are', async t => {
   const { url } = await startAll(t)
-  for (const [path, host] of [
-    ['/nobody/x', 'localhost'],
-    ['/', 'localhost'],
-    ['/AZURE/x', 'localhost'],
-    ['/azure2', 'localhost'],
-    ['/x', 'nobody.localhost'],
-  ] as const) {
-    const reply = await get(url, path, { host })
+  for (const path of ['/nobody/x', '/', '/AZURE/x', '/azure2', '/azure%2Fx']) {
+    const reply = await get(url, path)
     assert.equal(reply.status, 404, path)
     assert.match(reply.fields['content-type'] ?? '', /^application\/problem\+json(;|$)/)
     assert.deepEqual([reply.json.get('code'), reply.json.get('source')], ['UNKNOWN_APPLIANCE', 'proxy'], path)

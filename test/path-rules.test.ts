@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { canonicalPath } from '../src/proxy/canonical-path.ts'
-import { allowedBy, compilePaths } from '../src/proxy/path-rules.ts'
+import { canonicalPath } from '../src/policy/canonical-path.ts'
+import { compilePaths, deniedBy } from '../src/policy/path-rules.ts'
 
 const patterns: readonly { pattern: string; allows: readonly string[]; denies: readonly string[] }[] = [
   {
@@ -98,7 +98,7 @@ test('many wildcards over the longest path take no time', () => {
 })
 
 test('a read-only rule allows GET, HEAD and OPTIONS and no other method', () => {
-  const verdict = (method: string) => allowedBy({ readOnly: true }, method, '/v8/jobs')
+  const verdict = (method: string) => deniedBy({ readOnly: true }, method, '/v8/jobs')
   for (const method of ['GET', 'HEAD', 'OPTIONS']) assert.equal(verdict(method), undefined, method)
   for (const method of [
     'POST',
@@ -119,15 +119,15 @@ test('a read-only rule allows GET, HEAD and OPTIONS and no other method', () => 
 
 test('a rule allows what all of its parts allow, and an empty one everything', () => {
   const paths = compilePaths(['/v8/**'])
-  assert.equal(allowedBy({}, 'DELETE', '/v7/jobs'), undefined)
-  assert.equal(allowedBy({ readOnly: false }, 'DELETE', '/v7/jobs'), undefined)
-  assert.equal(allowedBy({ methods: ['GET', 'POST'] }, 'POST', '/v8/jobs'), undefined)
-  assert.equal(allowedBy({ methods: ['GET', 'POST'] }, 'PUT', '/v8/jobs'), 'method')
-  assert.equal(allowedBy({ methods: [] }, 'GET', '/v8/jobs'), 'method')
-  assert.equal(allowedBy({ methods: ['GET', 'POST'], readOnly: true }, 'POST', '/v8/jobs'), 'method')
-  assert.equal(allowedBy({ paths }, 'DELETE', '/v8/jobs'), undefined)
-  assert.equal(allowedBy({ paths }, 'GET', '/v7/jobs'), 'path')
-  assert.equal(allowedBy({ paths, readOnly: true }, 'GET', '/v7/jobs'), 'path')
+  assert.equal(deniedBy({}, 'DELETE', '/v7/jobs'), undefined)
+  assert.equal(deniedBy({ readOnly: false }, 'DELETE', '/v7/jobs'), undefined)
+  assert.equal(deniedBy({ methods: ['GET', 'POST'] }, 'POST', '/v8/jobs'), undefined)
+  assert.equal(deniedBy({ methods: ['GET', 'POST'] }, 'PUT', '/v8/jobs'), 'method')
+  assert.equal(deniedBy({ methods: [] }, 'GET', '/v8/jobs'), 'method')
+  assert.equal(deniedBy({ methods: ['GET', 'POST'], readOnly: true }, 'POST', '/v8/jobs'), 'method')
+  assert.equal(deniedBy({ paths }, 'DELETE', '/v8/jobs'), undefined)
+  assert.equal(deniedBy({ paths }, 'GET', '/v7/jobs'), 'path')
+  assert.equal(deniedBy({ paths, readOnly: true }, 'GET', '/v7/jobs'), 'path')
 })
 
 const bypasses: readonly [request: string, verdict: 'method' | 'path' | 'refused', why: string][] = [
@@ -188,6 +188,6 @@ for (const [request, verdict, why] of bypasses) {
     const [method = '', target = ''] = request.split(/ (.*)/s)
     const canonical = canonicalPath(target)
     const rule = { readOnly: true, paths: compilePaths(['/v8/**']) }
-    assert.equal(canonical === undefined ? 'refused' : allowedBy(rule, method, canonical), verdict)
+    assert.equal(canonical === undefined ? 'refused' : deniedBy(rule, method, canonical), verdict)
   })
 }

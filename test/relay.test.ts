@@ -183,6 +183,17 @@ test('what is on its way back when the stall begins stays on its way', async t =
   await until('it arrives', () => text() === 'down')
 })
 
+test('an end alone does not pass while the connection is stalled', async t => {
+  const { relay, open, endings } = await startBehindRelay(t)
+  const { socket, ending } = await open()
+  relay.stall()
+  socket.end()
+  await aWhile()
+  assert.deepEqual(endings, [])
+  relay.resume()
+  await until('it comes back', () => ending() === 'end')
+})
+
 test('a stalled connection can be cut and reset', async t => {
   const { relay, open } = await startBehindRelay(t)
   const first = await open()

@@ -66,9 +66,10 @@ export async function startProxy(
     mount = 'prefix',
     state,
     guard = {},
+    audit,
     ...parts
   }: Partial<ServerParts> &
-    Partial<Pick<Configuration, 'mount' | 'state'>> & { guard?: Partial<Configuration['guard']> } = {},
+    Partial<Pick<Configuration, 'mount' | 'state' | 'audit'>> & { guard?: Partial<Configuration['guard']> } = {},
 ) {
   const redactor = parts.redactor ?? new Redactor()
   const lines: string[] = []
@@ -83,9 +84,11 @@ export async function startProxy(
     warnings: [],
     guard: { ...openGuard, ...guard },
     ...(state === undefined ? {} : { state }),
+    ...(audit === undefined ? {} : { audit }),
   }
   const server = await ProxyServer.start(configuration, {
     version: '0.0.0-test',
+    load: async () => configuration,
     onEvent: (appliance, event) => events.push({ appliance, event }),
     ...parts,
     log,

@@ -25,6 +25,8 @@ import {
   unanswered,
 } from './session-rig.ts'
 
+// Longer than the rule allows: the story's steps, the world they act on and what must hold there read as one.
+
 const rightCode = '111111'
 const wrongCode = json(400, { error: 'invalid_grant', error_description: 'The code is wrong' })
 const expiredToken = json(400, { error: 'invalid_grant', error_description: 'The MFA token has expired' })
@@ -41,9 +43,10 @@ type Step =
   | { do: 'advance' | 'sleep' | 'set the clock'; by: number }
   | { do: 'request'; callers: number }
   | { do: 'report a 401'; token: 'current' | 'stale' }
-  | { do: 'give a code'; code: string }
+  | { do: 'give a code'; code: string; times: number }
   | { do: 'change the secret'; value: string }
-  | { do: 'sign in' | 'sign out' | 'look' }
+  | { do: 'sign in'; times: number }
+  | { do: 'sign out' | 'look' }
   | { do: 'appliance'; manner: Manner }
 
 const delay = fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 14 * SECOND }))
@@ -58,6 +61,7 @@ const plain = fc.oneof<fc.Arbitrary<Manner>[]>(
 
 const short = fc.integer({ min: 0, max: 5 * SECOND })
 const minutes = fc.integer({ min: 0, max: 15 * MINUTE })
+const times = fc.integer({ min: 1, max: 4 })
 const step = fc.oneof<fc.WeightedArbitrary<Step>[]>(
   { weight: 5, arbitrary: fc.record({ do: fc.constant('advance'), by: fc.oneof(short, minutes, fc.constant(HOUR)) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('sleep'), by: fc.oneof(short, minutes, fc.nat(DAY)) }) },
@@ -75,20 +79,25 @@ const step = fc.oneof<fc.WeightedArbitrary<Step>[]>(
   },
   {
     weight: 2,
-    arbitrary: fc.record({ do: fc.constant('give a code'), code: fc.constantFrom(rightCode, '000000', '000001') }),
+    arbitrary: fc.record({
+      do: fc.constant('give a code'),
+      code: fc.constantFrom(rightCode, '000000', '000001'),
+      times,
+    }),
   },
   {
     weight: 2,
     arbitrary: fc.record({ do: fc.constant('change the secret'), value: fc.constantFrom('correct horse', 'battery') }),
   },
-  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('sign in', 'sign in', 'look', 'look', 'sign out') }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('sign in'), times }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('look', 'look', 'sign out') }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('appliance'), manner: plain }) },
 )
 
 const story = fc.record({
   seed: fc.nat(),
   totp: fc.boolean(),
-  steps: fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }),
+  steps: fc.array(step, { minLength: 1, maxLength: 30, size: 'max' }),
 })
 
 /** An appliance and a session, with what must hold between them watched at every request and every token. */
@@ -130,14 +139,20 @@ class World {
         this.#watch('a 401', session.rejected(this.#token(step.token)))
         break
       case 'give a code':
-        this.#watch('a code', session.giveCode(step.code))
+        for (let time = 0; time < step.times; time++) {
+          this.#watch('a code', session.giveCode(step.code))
+          await settled()
+        }
         break
       case 'change the secret':
         password.value = step.value
         session.secretChanged()
         break
       case 'sign in':
-        this.#watch('a sign-in', session.attempt())
+        for (let time = 0; time < step.times; time++) {
+          this.#watch('a sign-in', session.attempt())
+          await settled()
+        }
         break
       case 'sign out':
         this.#watch('a sign-out', session.signOut())
@@ -260,6 +275,7 @@ test('whatever happens in whatever order, the promises of a session hold', { tim
       assert.deepEqual(world.broken, [])
       assert.ok(Math.max(...world.clock.asked) <= 30 * SECOND)
     }),
-    { numRuns: 400 },
+    // The limit ends a search for the shortest failing story; it is far from what the runs take.
+    { numRuns: 300, interruptAfterTimeLimit: 90_000 },
   )
 })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { products } from '../src/dialects/index.ts'
 import {
   type Answers,
   busy,
@@ -208,4 +209,25 @@ test('a code from a TOTP secret is sent once per time step, and wrong ones end a
   assert.notEqual(codes[0]?.form.get('mfa_code'), codes[1]?.form.get('mfa_code'))
   assert.equal(session.status().state, 'waiting')
   assert.ok(Math.max(...clock.asked) <= 30 * SECOND)
+})
+
+test('a new authorization code in the secret file is tried where the old one was spent, and each code once', async () => {
+  const product = products.find(({ name }) => name === 'google-cloud')
+  assert.ok(product)
+  const code = changeable('first code')
+  const { clock, session, appliance } = await signedIn({
+    dialect: product.dialect({ apiVersion: '1.4-rev0', shortTermRefresh: false }),
+    credentials: { type: 'authorization_code', code },
+    answers: () => refused,
+  })
+  assert.equal(session.status().state, 'waiting')
+  for (const value of ['first code', 'first code', 'second code', 'second code']) {
+    code.value = value
+    session.secretChanged()
+    await clock.advance(MINUTE)
+  }
+  assert.deepEqual(
+    appliance.asked.map(({ form }) => form.get('code')),
+    ['first code', 'second code'],
+  )
 })

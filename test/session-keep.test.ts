@@ -53,6 +53,17 @@ test('the refresh token that is sent is always the one that was saved last', asy
   for (const [used, saved] of sent) assert.equal(used, saved)
 })
 
+test('an answer without a refresh token leaves the old one in use, here and where it is kept', async () => {
+  const keep = new FakeKeep()
+  const { clock, appliance } = await signedIn({
+    keep,
+    answers: (_, nth) => (nth === 1 ? granted(nth) : grantedWithoutRefresh(nth)),
+  })
+  await clock.advance(HOUR)
+  assert.deepEqual([...new Set(appliance.grants.slice(1))], ['refresh_token'])
+  assert.equal(refreshTokenIn(keep.saved.at(-1)), 'refresh-1')
+})
+
 test('the new access token serves before the save is done, and the renewal waits for it', async () => {
   const keep = new FakeKeep()
   keep.delay = () => new Promise(() => undefined)

@@ -15,7 +15,7 @@ async function timed(work: Promise<unknown>): Promise<number> {
 
 // Nearly all of this is waiting, so the tests wait side by side.
 describe('shutdown', { concurrency: 6 }, () => {
-  test('shutting down signs out at every appliance, which then takes no token of the session any more', async t => {
+  test('shutting down signs out at every appliance', async t => {
     const simulators = await Promise.all(simulatedProducts.map(product => simulate(t, { product })))
     const appliances = simulators.map((simulator, i) => ({
       ...applianceAt(simulator, simulatedProducts[i] ?? ''),

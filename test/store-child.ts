@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { StateDirectory } from '../src/session/store.ts'
+import { StateDirectory } from '../src/state/store.ts'
 import { box, key, marked } from './store-rig.ts'
 
 // A process of its own on a state directory: it says what happens in lines of JSON, and begins at the first line it

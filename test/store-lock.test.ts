@@ -3,8 +3,8 @@ import { readdir, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { Lock } from '../src/session/lock.ts'
-import { StateDirectoryHeldError } from '../src/session/store.ts'
+import { Lock } from '../src/state/lock.ts'
+import { StateDirectoryHeldError } from '../src/state/store.ts'
 import { box, leaveDeadLock, marked, openState, startChild, temporaryFolder } from './store-rig.ts'
 
 test('a second process on the directory is refused and told who holds it', async t => {
@@ -110,6 +110,8 @@ test('killed 50 times while it saves, the next start succeeds at once with a who
     next = startChild(t, directory, 'save')
     child.begin()
     assert.equal(await child.says('before'), stayed, `start ${time}`)
+    // By turns in the midst of many saves, and at the first one.
+    if (time % 2 === 0) await child.says('saved')
     await new Promise(resolve => setTimeout(resolve, Math.random() * 20))
     await child.murder()
     const { state, warnings } = await openState(t, directory)
@@ -120,6 +122,6 @@ test('killed 50 times while it saves, the next start succeeds at once with a who
     assert.deepEqual(warnings, [])
     stayed = mark
   }
-  assert.ok(stayed > 50, `only ${stayed} values were saved`)
+  assert.ok(stayed >= 25, `only ${stayed} values were saved`)
   assert.deepEqual((await readdir(directory)).sort(), ['box.sealed', 'salt'])
 })

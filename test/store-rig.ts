@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { StateDirectory, type StateDirectoryParts } from '../src/session/store.ts'
+import { StateDirectory, type StateDirectoryParts } from '../src/state/store.ts'
 import type { Context } from './rig.ts'
 
 export const key = 'a key that nobody would guess'

@@ -13,7 +13,7 @@ import {
 } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { StateDirectoryError } from '../src/session/store.ts'
+import { StateDirectoryError } from '../src/state/store.ts'
 import { box, openState, temporaryFolder } from './store-rig.ts'
 
 const value = { accessToken: 'plainly-visible-token', list: [1, null, 'ü'] }

@@ -1,6 +1,6 @@
 import { ConfigurationError } from '../config/mistake.ts'
 import { Failure, failures, messageOf } from '../errors.ts'
-import { StateDirectoryError } from '../session/state-error.ts'
+import { StateDirectoryError } from '../state/state-error.ts'
 import { type Io, UsageError } from './command.ts'
 
 /** What is printed of an error, and the exit code it brings. The stack is for those who asked for a detailed log. */

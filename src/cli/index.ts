@@ -13,6 +13,8 @@ export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   status: async () => (await import('./status.ts')).status,
   code: async () => (await import('./code.ts')).code,
   'sign-in': async () => (await import('./sign-in.ts')).signIn,
+  trust: async () => (await import('./trust.ts')).trust,
+  'trust-local': async () => (await import('./trust-local.ts')).trustLocal,
   schema: async () => (await import('./schema.ts')).schema,
   demo: async () => (await import('./demo.ts')).demo,
   simulate: async () => (await import('./simulate.ts')).simulate,

@@ -30,6 +30,8 @@ export interface Configuration {
   /** Where sessions outlive the process, if they do. */
   state?: { directory: string; key: Secret }
   guard: GuardConfiguration
+  /** Absolute path of the audit log, or `stdout`. */
+  audit?: string
   /** What works, but not as a person may think. */
   warnings: readonly string[]
 }
@@ -119,6 +121,7 @@ export async function readConfiguration(
     mount: 'prefix',
     source,
     guard: { ...openGuard, ...listsOf(entry), callers },
+    ...auditOf(entry.audit, context.directory),
     shutdownTimeout: millisecondsOf(entry.shutdownTimeout, DEFAULT_SHUTDOWN_TIMEOUT),
     ...stateOf({ directory: stateDirectory, key: stateKey }, settings, context),
   }
@@ -140,6 +143,11 @@ function listsOf(
     allowedOrigins: textsOf(entry.allowedOrigins),
     allowInsecureListen: entry.allowInsecureListen === true,
   }
+}
+
+function auditOf(path: unknown, directory: string): { audit?: string } {
+  if (typeof path !== 'string') return {}
+  return { audit: path === 'stdout' ? path : resolve(directory, path) }
 }
 
 function textsOf(value: unknown): string[] {

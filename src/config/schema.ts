@@ -115,6 +115,12 @@ const Allow = Type.Array(Type.Literal('credentials'), {
   description: 'credentials: also forward the paths that hand out tokens, which work without the proxy then',
 })
 
+const Audit = Type.String({
+  minLength: 1,
+  title: 'Audit log',
+  description: 'stdout, or a file to which every request and every grant is appended as a line of JSON',
+})
+
 const AllowedHosts = Type.Array(
   Type.String({ pattern: '^[^\\s/:@]+$|^\\[[0-9A-Fa-f:]+\\]$', description: 'a host name without port' }),
   {
@@ -183,6 +189,7 @@ export function jsonSchema(): object {
       ),
       stateDirectory: StateDirectory,
       stateKey: StateKey,
+      audit: Audit,
       allowedHosts: AllowedHosts,
       allowedOrigins: AllowedOrigins,
       allowInsecureListen: AllowInsecureListen,

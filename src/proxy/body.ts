@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { Failure } from '../errors.ts'
+import type { Account } from './account.ts'
 
 /** Bodies up to this size are held while their request is under way, so that it can be sent again. */
 const KEPT = 65_536
@@ -20,27 +21,31 @@ const NO_BODY: RequestBody = { payload: null, again: () => null }
  * @param most largest size in bytes
  * @throws Failure BODY_TOO_LARGE; a body of unknown length fails with it when it has grown too large
  */
-export async function bodyOf(request: IncomingMessage, most = Number.POSITIVE_INFINITY): Promise<RequestBody> {
-  if (request.headers['transfer-encoding'] !== undefined) return unmeasured(request, most)
-  const length = Number(request.headers['content-length'] ?? 0)
+export async function bodyOf(
+  request: IncomingMessage,
+  account: Account,
+  most = Number.POSITIVE_INFINITY,
+): Promise<RequestBody> {
+  const { headers } = request
+  if (headers['transfer-encoding'] !== undefined) return unmeasured(request, account, most)
+  const length = Number(headers['content-length'] ?? 0)
   if (length === 0) return NO_BODY
   if (length > most) throw tooLarge(most)
-  if (length > KEPT) return { payload: streamed(request), again: () => undefined }
+  if (length > KEPT) return { payload: streamed(request, account), again: () => undefined }
   const chunks: Buffer[] = []
   for await (const chunk of request) chunks.push(chunk)
   const whole = Buffer.concat(chunks)
+  account.bytesUp = whole.length
   return { payload: whole, again: () => whole }
 }
 
 /** A body of unknown length is streamed, and kept beside for as long as it is small. */
-function unmeasured(request: IncomingMessage, most: number): RequestBody {
+function unmeasured(request: IncomingMessage, account: Account, most: number): RequestBody {
   let kept: Buffer[] | undefined = []
-  let size = 0
-  const payload: Readable = streamed(request, chunk => {
-    size += chunk.length
-    if (size > KEPT) kept = undefined
+  const payload: Readable = streamed(request, account, chunk => {
+    if (account.bytesUp > KEPT) kept = undefined
     kept?.push(chunk)
-    if (size > most) payload.destroy(tooLarge(most))
+    if (account.bytesUp > most) payload.destroy(tooLarge(most))
   })
   return { payload, again: () => (request.readableEnded && kept !== undefined ? Buffer.concat(kept) : undefined) }
 }
@@ -49,7 +54,7 @@ function unmeasured(request: IncomingMessage, most: number): RequestBody {
  * The request's body as a stream of its own. undici destroys a body that the appliance did not want to the end, and
  * destroying the request itself would take the caller's connection along, with the answer still on it.
  */
-function streamed(request: IncomingMessage, onChunk?: (chunk: Buffer) => void): Readable {
+function streamed(request: IncomingMessage, account: Account, onChunk?: (chunk: Buffer) => void): Readable {
   const body = new Readable({
     read: () => request.resume(),
     destroy(error, done) {
@@ -59,6 +64,7 @@ function streamed(request: IncomingMessage, onChunk?: (chunk: Buffer) => void): 
     },
   })
   function take(chunk: Buffer): void {
+    account.bytesUp += chunk.length
     onChunk?.(chunk)
     if (!body.push(chunk)) request.pause()
   }

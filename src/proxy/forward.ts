@@ -3,8 +3,10 @@ import type { Dispatcher } from 'undici'
 import type { Appliance } from '../appliance.ts'
 import { Failure } from '../errors.ts'
 import type { LiveSession } from '../session/live.ts'
+import type { Session } from '../session/session.ts'
 import type { Sending } from '../upstream/client.ts'
 import { isConnectionLoss, upstreamFailure } from '../upstream/failure.ts'
+import type { Account } from './account.ts'
 import { bodyOf, type RequestBody } from './body.ts'
 import { fieldsDown, fieldsUp, valuesOf } from './fields.ts'
 import { rewriteLink } from './links.ts'
@@ -17,6 +19,7 @@ export interface Forwarded {
   path: string
   /** What the caller's path had before that: `/NAME`, or nothing. */
   mount: string
+  account: Account
 }
 
 /**
@@ -24,18 +27,34 @@ export interface Forwarded {
  * with back pressure; a caller that leaves aborts the request upstream. Never rejects.
  */
 export async function forward(appliance: Appliance, forwarded: Forwarded): Promise<void> {
-  const { request, response } = forwarded
+  const { request, response, account } = forwarded
   const { admission, session } = appliance
   try {
-    const body = await bodyOf(request, appliance.maxBody)
+    const body = await bodyOf(request, account, appliance.maxBody)
     await admission.enter()
     if (response.closed) return admission.leave()
     response.once('close', () => admission.leave())
-    const live = session.current() ?? (await session.ready())
+    const live = session.current() ?? (await waited(session, account))
     if (!response.closed) new Forwarding(appliance, forwarded, body).send(live)
   } catch (error) {
-    writeProblem(response, upstreamFailure(error), appliance.name)
+    give(forwarded, error, appliance)
   }
+}
+
+async function waited(session: Session, account: Account): Promise<LiveSession> {
+  const from = performance.now()
+  try {
+    return await session.ready()
+  } finally {
+    account.waited = performance.now() - from
+  }
+}
+
+/** Answers with a problem. */
+function give({ response, account }: Forwarded, error: unknown, { name }: Appliance): void {
+  const failure = upstreamFailure(error)
+  account.failure = failure.code
+  writeProblem(response, failure, name)
 }
 
 /** Methods whose effect is the same once or twice, and that are sent again when a connection was lost. */
@@ -64,6 +83,10 @@ class Forwarding {
     forwarded.response.once('close', () => {
       if (!forwarded.response.writableFinished) this.#controller?.abort(new CallerLeft())
     })
+  }
+
+  get account(): Account {
+    return this.#forwarded.account
   }
 
   send(live: LiveSession): void {
@@ -101,13 +124,16 @@ class Forwarding {
     if (renewed === undefined) return answer.pass('not replayed: there is no newer session')
     if (body === undefined) return answer.pass('not replayed: the body of the request was streamed')
     answer.discard()
+    this.#forwarded.account.replayed = true
     const sending = this.#sending(renewed, body)
     this.#appliance.client.dispatch(sending, new Answer(this, renewed, sending))
   }
 
   /** Begins the caller's answer with the appliance's status and fields. */
   begin(live: LiveSession, { status, message, raw }: Head, note: string | undefined): ServerResponse {
-    const { request, response, mount, path } = this.#forwarded
+    const { request, response, mount, path, account } = this.#forwarded
+    account.fromUpstream = true
+    account.firstByte = account.duration
     live.cookies?.take(valuesOf(raw, 'set-cookie'), path)
     const caller = `${'encrypted' in request.socket ? 'https' : 'http'}://${request.headers.host ?? 'localhost'}`
     const standpoint = { origin: this.#appliance.origin, caller, mount }
@@ -129,7 +155,7 @@ class Forwarding {
       this.#appliance.client.dispatchFresh(answer.sending, new Answer(this, answer.live, answer.sending))
       return
     }
-    writeProblem(response, upstreamFailure(error), this.#appliance.name)
+    give(this.#forwarded, error, this.#appliance)
   }
 }
 
@@ -181,7 +207,9 @@ class Answer implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#response === undefined || this.#response.write(chunk)) return
+    if (this.#response === undefined) return
+    this.#forwarding.account.bytesDown += chunk.length
+    if (this.#response.write(chunk)) return
     controller.pause()
     this.#response.once('drain', () => controller.resume())
   }

@@ -1,11 +1,10 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import type { Caller } from './callers.ts'
+import { Account } from './account.ts'
 import type { Guard } from './guard.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who calls; undefined where everybody may. */
-    caller: Caller | undefined
+    account: Account
   }
 }
 
@@ -17,9 +16,10 @@ const PREFLIGHT_AGE = '600'
 
 /** Puts the guard before every route. Which one is in force is asked at each request. */
 export function guardEverything(app: FastifyInstance, guardNow: () => Guard): void {
-  app.decorateRequest('caller', undefined)
+  app.decorateRequest('account')
   app.addHook('onRequest', (request, reply, done) => {
     const guard = guardNow()
+    request.account = new Account(request.originalUrl)
     try {
       const origin = guard.checkSender(request.raw)
       if (origin !== undefined && answeredAcross(origin, request.raw.headers, request.method, reply)) return
@@ -32,7 +32,7 @@ export function guardEverything(app: FastifyInstance, guardNow: () => Guard): vo
       return
     }
     guard.identify(request.raw).then(caller => {
-      request.caller = caller
+      request.account.caller = caller
       done()
     }, done)
   })

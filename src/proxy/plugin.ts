@@ -27,12 +27,16 @@ export async function proxy(
     async handler(request, reply) {
       const appliance = find(request.url)
       const path = pathOf(request.url)
-      checkAccess(appliance, request.caller, request.method, path)
+      const { account } = request
+      account.appliance = appliance.name
+      account.path = path
+      checkAccess(appliance, account.caller, request.method, path)
       reply.hijack()
       await forward(appliance, {
         request: request.raw,
         response: reply.raw,
         path,
+        account,
         mount: mountOf(request.raw),
       })
     },

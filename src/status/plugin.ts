@@ -23,9 +23,8 @@ export async function status(app: FastifyInstance, parts: StatusParts): Promise<
 
   app.addHook('onRequest', async request => {
     if (request.method === 'GET' || request.method === 'HEAD') return
-    if (request.caller !== undefined && !request.caller.admin) {
-      throw new Failure('ADMIN_WANTED', `${request.caller.name} is not marked admin.`)
-    }
+    const { caller } = request.account
+    if (caller !== undefined && !caller.admin) throw new Failure('ADMIN_WANTED', `${caller.name} is not marked admin.`)
   })
 
   app.get('/-/livez', async () => ({ status: 'live' }))

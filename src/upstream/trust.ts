@@ -1,6 +1,6 @@
-import type { X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
-import { connect as tlsConnect } from 'node:tls'
+import { type DetailedPeerCertificate, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import { buildConnector } from 'undici'
 import { Failure } from '../errors.ts'
 
@@ -70,17 +70,54 @@ const faults: Readonly<Record<string, string>> = {
 }
 
 /** The certificate that an address shows, whether trusted or not. Nothing is sent there. */
-export function inspectCertificate(origin: string, timeout: number): Promise<Certificate> {
+export async function inspectCertificate(origin: string, timeout: number): Promise<Certificate> {
+  return look(origin, timeout, socket => {
+    const certificate = socket.getPeerX509Certificate()
+    if (certificate === undefined) throw new Error('no certificate was shown')
+    return described(certificate)
+  })
+}
+
+/** What an address shows, and what Node.js thinks of it. */
+export interface ShownChain {
+  /** The certificate of the address first; each was issued by the one that follows. */
+  certificates: readonly Certificate[]
+  /** Why it is not trusted; undefined when it is. */
+  fault: string | undefined
+}
+
+/** All certificates that an address shows, completed by the root where it is known here. Nothing is sent there. */
+export async function inspectChain(origin: string, timeout: number): Promise<ShownChain> {
+  return look(origin, timeout, socket => {
+    const certificates = new Map<string, Certificate>()
+    let next: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true)
+    // A root is its own issuer, and what issued an incomplete chain is not there.
+    while (next?.raw !== undefined && !certificates.has(next.fingerprint256)) {
+      certificates.set(next.fingerprint256, described(new X509Certificate(next.raw)))
+      next = next.issuerCertificate
+    }
+    if (certificates.size === 0) throw new Error('no certificate was shown')
+    const code = socket.authorized ? undefined : String(socket.authorizationError)
+    const fault = code === undefined ? undefined : (faults[code] ?? `it was refused (${code})`)
+    return { certificates: [...certificates.values()], fault }
+  })
+}
+
+/** Opens a connection for as long as it takes to look at it. */
+function look<T>(origin: string, timeout: number, see: (socket: TLSSocket) => T): Promise<T> {
   const { hostname, port } = new URL(origin)
   const host = hostname.replace(/^\[|\]$/g, '')
   const names = isIP(host) ? {} : { servername: host }
   return new Promise((resolve, reject) => {
     const socket = tlsConnect({ host, port: Number(port || 443), rejectUnauthorized: false, timeout, ...names })
     socket.once('secureConnect', () => {
-      const certificate = socket.getPeerX509Certificate()
-      socket.destroy()
-      if (certificate === undefined) return reject(new Error('no certificate was shown'))
-      resolve(described(certificate))
+      try {
+        resolve(see(socket))
+      } catch (error) {
+        reject(error)
+      } finally {
+        socket.destroy()
+      }
     })
     socket.once('timeout', () => socket.destroy(new Error('no TLS answer in time')))
     socket.once('error', reject)

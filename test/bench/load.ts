@@ -23,6 +23,10 @@ const SLACK = 10_000
 /** A contestant slower than this with the stream is not waited for, in milliseconds. */
 const TRANSFER_BOUND = 60_000
 
+/** Requests after which nothing is left to be compiled. */
+const HOT = 8_000
+const MOST_WARM_UPS = 5
+
 const wrk = find('wrk')
 
 /** What makes the load; undefined when nothing that could is installed. */
@@ -30,17 +34,27 @@ export const loadTitle =
   wrk !== undefined ? 'wrk' : missingPackage('autocannon') === undefined ? 'autocannon' : undefined
 
 /** As many requests as come through, over a fixed number of connections. */
-export async function saturate({ processes }: Site, url: string, duration: number): Promise<Load> {
-  const seconds = String(duration / 1000)
-  const ours = [
-    process.execPath,
-    program('autocannon.mjs'),
-    JSON.stringify({ url, connections: CONNECTIONS, duration }),
-  ]
-  const sizes = ['-t1', `-c${CONNECTIONS}`, `-d${Math.max(1, Math.round(Number(seconds)))}s`, '--timeout', '8s']
-  const accept = ['-H', 'Accept: application/json']
-  const command = wrk === undefined ? ours : [wrk, ...sizes, ...accept, '-s', program('wrk.lua'), url]
-  return sound(url, reading(Load, await processes.run('load', command, duration + SLACK)))
+export async function saturate(site: Site, url: string, duration: number): Promise<Load> {
+  return sound(url, await press(site, url, duration))
+}
+
+/** Load until the code is hot, however slow the machine is at the moment. */
+export async function warmUp(site: Site, url: string): Promise<void> {
+  let requests = 0
+  for (let i = 0; i < MOST_WARM_UPS && requests < HOT; i += 1) {
+    requests += (await press(site, url, site.scale.warmUp)).requests
+  }
+}
+
+async function press({ processes }: Site, url: string, duration: number): Promise<Load> {
+  const words = JSON.stringify({ url, connections: CONNECTIONS, duration })
+  const seconds = Math.max(1, Math.round(duration / 1000))
+  const sizes = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '--timeout', '8s', '-H', 'Accept: application/json']
+  const command =
+    wrk === undefined
+      ? [process.execPath, program('autocannon.mjs'), words]
+      : [wrk, ...sizes, '-s', program('wrk.lua'), url]
+  return reading(Load, await processes.run('load', command, duration + SLACK))
 }
 
 /** Requests at a fixed rate, whether or not earlier ones were answered. */

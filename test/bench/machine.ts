@@ -23,7 +23,7 @@ function isProgram(path: string): boolean {
 export type Role = 'proxy' | 'upstream' | 'load'
 
 const taskset = find('taskset')
-const cores = availableParallelism()
+export const cores = availableParallelism()
 
 /** The proxy has the first core for itself, and what is around it has the others. */
 const homes: Record<Role, string> =

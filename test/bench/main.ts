@@ -1,15 +1,16 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Contestant } from './contestants/contestant.ts'
 import { contestants } from './contestants/index.ts'
 import { loadTitle } from './load.ts'
-import { machine } from './machine.ts'
+import { cores, machine } from './machine.ts'
 import type { Row } from './metrics.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
+import { busyMicros, cpuMicros } from './proc.ts'
 import { Processes } from './processes.ts'
+import { profile } from './profile.ts'
 import { markdownOf, type Results, textOf } from './report.ts'
-import { measure } from './round.ts'
+import { measure, messageOf } from './round.ts'
 import { CONNECTIONS, full, quick, type Site } from './site.ts'
 import { judge } from './targets.ts'
 import { startUpstream } from './upstream.ts'
@@ -27,19 +28,12 @@ async function run(options: Options, site: Site): Promise<Row[]> {
       const row = rows.find(({ name }) => name === contestant.name)
       if (row === undefined || row.missing !== undefined) continue
       process.stderr.write(`round ${round} of ${options.rounds}: ${row.name}\n`)
-      await record(contestant, site, row)
+      const { sample, failures } = await measure(contestant, site)
+      row.samples.push(sample)
+      row.failures.push(...failures)
     }
   }
   return rows
-}
-
-async function record(contestant: Contestant, site: Site, row: Row): Promise<void> {
-  try {
-    row.samples.push(await measure(contestant, site))
-  } catch (error) {
-    row.samples.push(undefined)
-    row.failures.push(error instanceof Error ? error.message : String(error))
-  }
 }
 
 async function bench(options: Options): Promise<number> {
@@ -55,17 +49,44 @@ async function bench(options: Options): Promise<number> {
   try {
     const scale = options.quick ? quick : full
     const upstream = await startUpstream(processes, folder, scale.stream)
-    const rows = await run(options, { processes, upstream, folder, main: options.main, scale })
-    const stream = `stream of ${scale.stream / 2 ** 20} MB`
-    const pace = `${options.rounds} round${options.rounds === 1 ? '' : 's'} of ${scale.saturation / 1000} s${options.quick ? ' (quick: not to be quoted)' : ''}`
-    const setting = `load by ${loadTitle} over ${CONNECTIONS} connections, upstream ${upstream.title} with TLS, ${stream}, ${pace}; median ± half the range`
-    const judged = judge(rows, options.rounds)
-    const results: Results = { machine: machine(), setting, rounds: options.rounds, rows, judged }
-    process.stdout.write(options.markdown ? markdownOf(results) : textOf(results))
-    if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, undefined, 2)}\n`)
-    return options.check && judged.some(({ verdict }) => verdict === 'missed') ? 1 : 0
+    const site = { processes, upstream, folder, main: options.main, scale }
+    if (options.profile) {
+      process.stdout.write(await profile(site, options.json))
+      return 0
+    }
+    return await compare(options, site)
   } finally {
     await processes.stopAll()
+  }
+}
+
+async function compare(options: Options, site: Site): Promise<number> {
+  const others = foreignShare()
+  const rows = await run(options, site)
+  const judged = judge(rows, options.rounds)
+  const setting = settingOf(options, site)
+  const results: Results = { machine: machine(), setting, others: others(), rounds: options.rounds, rows, judged }
+  process.stdout.write(options.markdown ? markdownOf(results) : textOf(results))
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, undefined, 2)}\n`)
+  return options.check && judged.some(({ verdict }) => verdict === 'missed') ? 1 : 0
+}
+
+function settingOf({ rounds, quick }: Options, { scale, upstream }: Site): string {
+  return [
+    `load by ${loadTitle} over ${CONNECTIONS} connections`,
+    `upstream ${upstream.title} with TLS`,
+    `stream of ${scale.stream / 2 ** 20} MB`,
+    `${rounds} round${rounds === 1 ? '' : 's'} of ${scale.saturation / 1000} s${quick ? ' (quick: not to be quoted)' : ''}`,
+    'median ± half the range',
+  ].join(', ')
+}
+
+/** Begins to watch the machine; what it returns tells the share of it that has gone to anything but this benchmark. */
+function foreignShare(): () => number {
+  const before = { busy: busyMicros(), own: cpuMicros(process.pid), at: performance.now() }
+  return () => {
+    const foreign = busyMicros() - before.busy - (cpuMicros(process.pid) - before.own)
+    return Math.max(0, foreign / ((performance.now() - before.at) * 1000 * cores))
   }
 }
 
@@ -74,6 +95,6 @@ try {
   if (options === undefined) process.stdout.write(USAGE)
   else process.exitCode = await bench(options)
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  process.stderr.write(`${messageOf(error)}\n`)
   process.exitCode = 2
 }

@@ -34,8 +34,8 @@ export interface Row {
   name: string
   /** Why it did not take part. */
   missing?: string
-  /** By round; one that failed is undefined. */
-  samples: (Sample | undefined)[]
+  /** By round; what failed is not in them. */
+  samples: Sample[]
   failures: string[]
 }
 
@@ -54,5 +54,5 @@ export function summary(values: readonly number[]): Spread | undefined {
 }
 
 export function summaryOf(row: Row, metric: Metric): Spread | undefined {
-  return summary(row.samples.map(sample => sample?.[metric]).filter(value => value !== undefined))
+  return summary(row.samples.map(sample => sample[metric]).filter(value => value !== undefined))
 }

@@ -8,6 +8,7 @@ export interface Options {
   markdown: boolean
   check: boolean
   quick: boolean
+  profile: boolean
   /** Names of the contestants that take part; all when empty. */
   only: readonly string[]
   rounds: number
@@ -23,6 +24,8 @@ export const USAGE = `npm run bench -- [options]
   --check         end with exit code 1 when a target is missed by more than the measured spread
   --json FILE     write everything that was measured
   --markdown      print the tables as README has them
+  --profile       instead of all that, print where the proxy's CPU goes while it forwards; with --json FILE, the
+                  whole profile is written there
   --dist FOLDER   the built product (dist)
 `
 
@@ -35,6 +38,7 @@ export function readOptions(argv: readonly string[]): Options | undefined {
       markdown: { type: 'boolean', default: false },
       check: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
+      profile: { type: 'boolean', default: false },
       only: { type: 'string', multiple: true, default: [] },
       rounds: { type: 'string' },
       dist: { type: 'string', default: fileURLToPath(new URL('../../dist', import.meta.url)) },
@@ -42,9 +46,9 @@ export function readOptions(argv: readonly string[]): Options | undefined {
     },
   })
   if (values.help) return undefined
-  const { json, markdown, check, quick, dist } = values
+  const { json, markdown, check, quick, profile, dist } = values
   const rounds = Number(values.rounds ?? (quick ? 2 : 3))
   if (!Number.isInteger(rounds) || rounds < 1) throw new TypeError('--rounds is a number from 1 on')
   const only = values.only.flatMap(names => names.split(',')).map(name => name.trim())
-  return { json, markdown, check, quick, only, rounds, main: resolve(dist, 'main.js') }
+  return { json, markdown, check, quick, profile, only, rounds, main: resolve(dist, 'main.js') }
 }

@@ -37,6 +37,14 @@ export function cpuMicros(root: number): number {
   return ticks.reduce((sum, value) => sum + value, 0) * TICK_MICROS
 }
 
+/** Microseconds that all cores together have been busy with anything at all. */
+export function busyMicros(): number {
+  const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = readFileSync('/proc/stat', 'latin1')
+    .split('\n', 1)
+    .flatMap(line => line.split(/ +/).map(Number))
+  return (user + nice + system + irq + softirq + steal) * TICK_MICROS
+}
+
 /** Resident memory of a process tree in MB (1,048,576 bytes). Pages that two of its processes share count twice. */
 export function residentMegabytes(root: number): number {
   return treeOf(root).reduce((sum, pid) => sum + resident(pid), 0)

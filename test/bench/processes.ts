@@ -23,8 +23,9 @@ export class Processes {
   /** @param folder for what they print */
   constructor(folder: string) {
     this.#folder = folder
+    // Not SIGKILL: nginx would leave its worker behind.
     process.once('exit', () => {
-      for (const child of this.#running.values()) child.kill('SIGKILL')
+      for (const child of this.#running.values()) child.kill('SIGTERM')
     })
   }
 

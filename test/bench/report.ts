@@ -5,10 +5,15 @@ export interface Results {
   machine: string
   /** What made the load, what was forwarded to, and how long the rounds were. */
   setting: string
+  /** Share of the machine that went to other things meanwhile. */
+  others: number
   rounds: number
   rows: readonly Row[]
   judged: readonly Judged[]
 }
+
+/** Of the machine, for other things; the kernel's own work, which belongs to no process, is in it. */
+const QUIET = 0.15
 
 interface Table {
   title: string
@@ -74,9 +79,14 @@ function targetsOf({ judged }: Results): Table {
   return { title: 'Targets', header: ['', 'target', 'measured', ''], rows }
 }
 
-function notes({ rows }: Results): string[] {
+function notes({ rows, others }: Results): string[] {
   const failed = rows.flatMap(({ name, failures }) => failures.map(failure => `- ${name}: ${failure}`))
-  return failed.length === 0 ? [] : [`Failed:\n${failed.join('\n')}`]
+  return [
+    ...(others > QUIET
+      ? [`Other things took ${grouped(others * 100, 0)} % of the machine: these numbers are not to be quoted.`]
+      : []),
+    ...(failed.length === 0 ? [] : [`Failed:\n${failed.join('\n')}`]),
+  ]
 }
 
 function headed(metric: Metric): string {

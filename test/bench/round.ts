@@ -4,7 +4,7 @@ import { Check } from 'typebox/value'
 import { answered } from './asking.ts'
 import type { Contestant, Running } from './contestants/contestant.ts'
 import { timersFile } from './contestants/fleet.ts'
-import { clientLoop, saturate, steady, transfer } from './load.ts'
+import { clientLoop, saturate, steady, transfer, warmUp } from './load.ts'
 import type { Sample } from './metrics.ts'
 import { cpuMicros, residentMegabytes, withPeak } from './proc.ts'
 import { APPLIANCES, type Site } from './site.ts'
@@ -17,24 +17,41 @@ const LIVE_BOUND = 90_000
 /** Until what a start has stirred up has settled, in milliseconds. */
 const SETTLE = 1_000
 
-/** Measures one contestant once. Whatever it starts has ended afterwards. */
-export async function measure(contestant: Contestant, site: Site): Promise<Sample> {
+/** Measures one contestant once. A part that fails leaves the others. Whatever it starts has ended afterwards. */
+export async function measure(contestant: Contestant, site: Site): Promise<{ sample: Sample; failures: string[] }> {
+  const failures: string[] = []
   const { upstream } = site
-  if (contestant.kind === 'client') return clientLoop(site)
-  if (contestant.kind === 'direct') return steadily(site, upstream.origin, { token: upstream.token, ca: upstream.ca })
-  const running = await contestant.start(site)
-  try {
-    if (contestant.kind === 'fleet') return await measureFleet(running, site)
-    return await measureServer(contestant, running, site)
-  } catch (error) {
-    const words = site.processes.lastWords(running.pid)
-    throw new Error(`${error instanceof Error ? error.message : error}${words === '' ? '' : `; it printed: ${words}`}`)
-  } finally {
-    for (const pid of [running.pid, ...(running.beside ?? [])]) await site.processes.stop(pid)
+  let running: Running | undefined
+  const attempt: Attempt = part =>
+    part().catch(error => {
+      failures.push(explained(error, site, running))
+      return {}
+    })
+  const run = async (): Promise<Sample> => {
+    if (contestant.kind === 'client') return clientLoop(site)
+    if (contestant.kind === 'direct') return steadily(site, upstream.origin, { token: upstream.token, ca: upstream.ca })
+    running = await contestant.start(site)
+    if (contestant.kind === 'fleet') return measureFleet(running, site)
+    return measureServer(contestant, { running, site, attempt })
   }
+  const sample = await attempt(run)
+  for (const pid of running === undefined ? [] : [running.pid, ...(running.beside ?? [])])
+    await site.processes.stop(pid)
+  return { sample, failures }
 }
 
-async function measureServer({ kind, ownPath }: Contestant, running: Running, site: Site): Promise<Sample> {
+/** Runs a part of the measuring; when it fails it has told nothing, and why is kept. */
+type Attempt = (part: () => Promise<Sample>) => Promise<Sample>
+
+function explained(error: unknown, { processes }: Site, running: Running | undefined): string {
+  if (running === undefined || processes.isRunning(running.pid)) return messageOf(error)
+  return `${messageOf(error)}; it printed: ${processes.lastWords(running.pid)}`
+}
+
+async function measureServer(
+  { kind, ownPath }: Contestant,
+  { running, site, attempt }: { running: Running; site: Site; attempt: Attempt },
+): Promise<Sample> {
   const { pid, url, since } = running
   const asking = { bound: START_BOUND, hopeless: () => ended(site, pid) }
   const own = ownPath === undefined ? undefined : await answered(new URL(url).origin + ownPath, asking)
@@ -43,17 +60,18 @@ async function measureServer({ kind, ownPath }: Contestant, running: Running, si
   await pause(SETTLE)
   const idle = residentMegabytes(pid)
   const begun: Sample = { start: (own ?? first).at - since, idle }
-  if (kind !== 'proxy') return { ...begun, ...(await saturated(running, site)) }
+  if (kind !== 'proxy') return { ...begun, ...(await attempt(() => saturated(running, site))) }
   // Streams come before the load, whose traces in memory would hide theirs.
-  const streams = { ...(await streamed(running, site, 'down')), ...(await streamed(running, site, 'up')) }
-  const load = await saturated(running, site)
-  const large = await largely(running, site)
-  const still = await steadily(site, url)
-  return { ...begun, forwarding: first.at - since, ...streams, ...growth(streams, idle), ...load, ...large, ...still }
+  const down = await attempt(() => streamed(running, site, 'down'))
+  const up = await attempt(() => streamed(running, site, 'up'))
+  const load = await attempt(() => saturated(running, site))
+  const large = await attempt(() => largely(running, site))
+  const still = await attempt(() => steadily(site, url))
+  return { ...begun, forwarding: first.at - since, ...down, ...up, ...load, ...large, ...still }
 }
 
 async function saturated({ pid, url }: Running, site: Site): Promise<Sample> {
-  await saturate(site, url + SMALL, site.scale.warmUp)
+  await warmUp(site, url + SMALL)
   const before = cpuMicros(pid)
   const { value, peak } = await withPeak(pid, () => saturate(site, url + SMALL, site.scale.saturation))
   const { requests, seconds, p50, p99, p999 } = value
@@ -72,17 +90,13 @@ async function steadily(site: Site, url: string, how: { token?: string; ca?: str
   return { steadyP50: p50 / 1000, steadyP99: p99 / 1000, steadyP999: p999 / 1000 }
 }
 
-/** Memory as the most that was seen, not yet compared with idle. */
 async function streamed({ pid, url }: Running, site: Site, direction: 'down' | 'up'): Promise<Sample> {
-  const before = cpuMicros(pid)
+  const before = { cpu: cpuMicros(pid), memory: residentMegabytes(pid) }
   const { value, peak } = await withPeak(pid, () => transfer(site, url, direction))
-  const cpu = ((cpuMicros(pid) - before) / 1e6) * (2 ** 30 / site.scale.stream)
-  if (direction === 'down') return { down: value, downCpu: cpu, downGrowth: peak }
-  return { up: value, upCpu: cpu, upGrowth: peak }
-}
-
-function growth({ downGrowth = 0, upGrowth = 0 }: Sample, idle: number): Sample {
-  return { downGrowth: downGrowth - idle, upGrowth: upGrowth - idle }
+  const cpu = ((cpuMicros(pid) - before.cpu) / 1e6) * (2 ** 30 / site.scale.stream)
+  const growth = peak - before.memory
+  if (direction === 'down') return { down: value, downCpu: cpu, downGrowth: growth }
+  return { up: value, upCpu: cpu, upGrowth: growth }
 }
 
 const Timers = Type.Object({ timers: Type.Number() })
@@ -109,4 +123,8 @@ function ended({ processes }: Site, pid: number): string | undefined {
 
 function pause(milliseconds: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, milliseconds))
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

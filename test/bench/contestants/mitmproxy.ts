@@ -22,7 +22,7 @@ export const mitmproxy: Contestant = {
       installed ?? '',
       '-q',
       '-s',
-      program('mitmproxy.py'),
+      program('authorize.py'),
       '--mode',
       `reverse:${upstream.origin}`,
       ...address,

@@ -11,19 +11,24 @@ export interface Build {
   appliance?: readonly string[]
   /** More arguments for `serve`. */
   args?: readonly string[]
+  /** Arguments for Node.js itself. */
+  node?: readonly string[]
 }
 
 /** As many as the target for memory names. */
 const NAMES = ['box', 'box-2', 'box-3']
 
 /** Starts the product in front of the upstream, from its built files, with three appliances configured. */
-export async function startProduct(site: Site, { name, appliance = [], args = [] }: Build): Promise<Running> {
+export async function startProduct(
+  site: Site,
+  { name, appliance = [], args = [], node = [] }: Build,
+): Promise<Running> {
   const { processes, upstream, folder, main } = site
   const port = await freePort()
   const file = join(folder, `${name}.yaml`)
   const lines = [...entry(upstream.origin, `{ ca: ${upstream.ca} }`, 'any'), ...appliance]
   writeConfiguration(file, port, NAMES, lines)
-  const started = processes.start('proxy', name, [process.execPath, main, 'serve', '--config', file, ...args])
+  const started = processes.start('proxy', name, [process.execPath, ...node, main, 'serve', '--config', file, ...args])
   return { ...started, url: `http://127.0.0.1:${port}/box` }
 }
 

@@ -3,12 +3,13 @@ import * as http from 'node:http'
 import * as https from 'node:https'
 
 // So many requests a second, sent when they are due whether or not earlier ones were answered. Times in microseconds,
-// from the sending of a request to the end of its answer.
+// from the sending of a request to the end of its answer; waiting for one of the connections is in them.
 const { url, token, ca, rate, duration, warmUp } = JSON.parse(process.argv[2])
 const { request, Agent } = url.startsWith('https:') ? https : http
-const agent = new Agent({ keepAlive: true, maxSockets: 512, ...(ca === undefined ? {} : { ca: readFileSync(ca) }) })
+const agent = new Agent({ keepAlive: true, maxSockets: 64, ...(ca === undefined ? {} : { ca: readFileSync(ca) }) })
 const headers = { accept: 'application/json', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }
-const MOST_IN_FLIGHT = 512
+/** More than this cannot be caught up with. */
+const MOST_IN_FLIGHT = 2_000
 const times = []
 let inFlight = 0
 let errors = 0

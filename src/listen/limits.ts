@@ -1,0 +1,56 @@
+import type { IncomingMessage, ServerOptions } from 'node:http'
+import type { RefusalCode } from './refusal.ts'
+
+/** How much a caller may take up before anybody has looked at what it wants. */
+export interface Limits {
+  /** Bytes of a request's head: request line and fields. */
+  head: number
+  fields: number
+  /** Bytes of path and query. */
+  url: number
+  /** At the same time; further ones are closed at once. */
+  connections: number
+  /** Milliseconds in which a TLS handshake, and then the head of a request, must have come. */
+  headTimeout: number
+  /** Milliseconds that a body may stand still. There is no limit to how long it may take: uploads are long. */
+  bodyTimeout: number
+}
+
+export const defaultLimits: Limits = {
+  head: 16_384,
+  fields: 200,
+  url: 8_192,
+  connections: 4_096,
+  headTimeout: 10_000,
+  bodyTimeout: 60_000,
+}
+
+/** Milliseconds that a connection is kept for the caller's next request. */
+const KEEP_ALIVE = 72_000
+/** Milliseconds between two looks for heads that are late, at most. */
+const LONGEST_CHECK = 1_000
+
+export function serverOptions({ head, headTimeout }: Limits): ServerOptions {
+  return {
+    maxHeaderSize: head,
+    headersTimeout: headTimeout,
+    connectionsCheckingInterval: Math.min(LONGEST_CHECK, Math.ceil(headTimeout / 4)),
+    requestTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE,
+    // The guard answers for Host, with a problem.
+    requireHostHeader: false,
+  }
+}
+
+/** What is too much about the head of a request, if anything. */
+export function excessOf(
+  { url = '', rawHeaders }: IncomingMessage,
+  { url: longest, fields: most }: Limits,
+): { code: RefusalCode; detail: string } | undefined {
+  if (url.length > longest) {
+    return { code: 'URL_TOO_LONG', detail: `Path and query have ${url.length} bytes; ${longest} are served.` }
+  }
+  const fields = rawHeaders.length / 2
+  if (fields <= most) return undefined
+  return { code: 'FIELDS_TOO_LARGE', detail: `The request has ${fields} fields; ${most} are served.` }
+}
