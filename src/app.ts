@@ -40,6 +40,8 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     // Names of appliances, and what follows them, are the appliance's affair.
     routerOptions: { ignoreTrailingSlash: false, caseSensitive: true },
     return503OnClosing: false,
+    // A logger made for each request cost a twentieth of the whole request.
+    childLoggerFactory: logger => logger,
     genReqId: request => requestId(request.headers['x-request-id']),
   })
   guardEverything(app, parts.guard)

@@ -70,7 +70,7 @@ export class Fleet {
     const all = [...this.#appliances.values()]
     const endings = this.#parts.state === undefined ? all.map(({ session }) => session.signOut()) : []
     await atMost(SIGN_OUT_TIMEOUT, Promise.all([...endings, ...this.#leaving]))
-    await Promise.all(all.map(appliance => appliance.destroy()))
+    await atMost(SIGN_OUT_TIMEOUT, Promise.all(all.map(appliance => appliance.destroy())))
   }
 
   #open(configuration: ApplianceConfiguration): Appliance {

@@ -148,7 +148,10 @@ export class ProxyServer {
       const moved =
         next.listen.host !== this.#configuration.listen.host || next.listen.port !== this.#configuration.listen.port
       const listener = moved ? await Listener.open(next.listen, this.#handle) : this.#listener
-      if (this.closing) return await listener.drain()
+      if (this.closing) {
+        if (moved) void listener.drain()
+        return
+      }
       if (moved) this.#leave(this.#listener)
       this.#configuration = next
       this.#guard = guard

@@ -200,7 +200,6 @@ const goDown = [
   'Cache-Control: private',
   'Content-Type: text/odd; charset="x"',
   'Content-Encoding: odd',
-  'Content-Disposition: attachment; filename="\xe9"',
   'Content-Range: bytes 0-1/9',
   'Accept-Ranges: bytes',
   'Retry-After: 7',
@@ -246,6 +245,21 @@ test('of an answer, no session, no order to a browser and no hop comes down; eve
   const raw = answer?.raw ?? []
   const lines = raw.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${raw[i + 1]}`.trimEnd()] : []))
   assert.deepEqual(lines, ['Content-Length: 2', ...goDown, 'Connection: keep-alive', 'Keep-Alive: timeout=72'])
+})
+
+test('a file name beyond ASCII comes down byte for byte, in whatever encoding the appliance wrote it', async t => {
+  for (const name of ['\xe9', Buffer.from('\u00e9').toString('latin1'), Buffer.from('\u4f60').toString('latin1')]) {
+    const field = `Content-Disposition: attachment; filename="${name}"`
+    const { url } = await start(t, {
+      answer: (_, socket) => void socket.write(Buffer.from(answerOf('ok', field), 'latin1')),
+    })
+    const caller = openRaw(t, url)
+    caller.say('GET /box/x HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    await caller.heard(1)
+    const [answer] = caller.answers().whole
+    const values = valuesOf(answer?.raw ?? [], 'content-disposition')
+    assert.deepEqual([caller.statuses(), values], [[200], [`attachment; filename="${name}"`]])
+  }
 })
 
 test('trailers of an answer stay with the proxy, whatever they claim to be', async t => {

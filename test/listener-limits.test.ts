@@ -115,11 +115,11 @@ describe('limits of a listener', { concurrency: 8 }, () => {
   })
 
   test('a body that comes in small pieces may take any time', async t => {
-    const { url } = await listen(t, { limits: { bodyTimeout: 600 } })
+    const { url } = await listen(t, { limits: { bodyTimeout: 1_500 } })
     const { socket, ended } = raw(t, url)
     socket.write(`${head}Connection: close\r\nContent-Length: 10\r\n\r\n`)
     for (let i = 0; i < 10; i += 1) {
-      await sleep(120)
+      await sleep(250)
       socket.write('a')
     }
     assert.match(await ended, /^HTTP\/1\.1 200 [\s\S]*"body":"aaaaaaaaaa"/)

@@ -22,6 +22,9 @@ function below(path: string): RegExp {
 
 /** Life assumed when an answer states none, in milliseconds. */
 const DEFAULT_LIFE = 300_000
+/** No token is trusted longer than a year, and no appliance is left alone for more than a day, whatever it says. */
+const LONGEST_LIFE = 365 * 86_400_000
+const LONGEST_WAIT = 86_400_000
 
 const Text = Type.Optional(Type.Union([Type.String(), Type.Null()]))
 
@@ -90,7 +93,7 @@ function lifeOf(accessToken: string, body: TokenAnswer): number {
     instant(body['.expires']) - instant(body['.issued']),
     jwtSpan(accessToken),
   ].filter(span => Number.isFinite(span) && span > 0)
-  return spans.length > 0 ? Math.min(...spans) : DEFAULT_LIFE
+  return spans.length > 0 ? Math.min(...spans, LONGEST_LIFE) : DEFAULT_LIFE
 }
 
 /** Milliseconds of an ISO 8601 text, which some builds write without a zone. */
@@ -131,9 +134,9 @@ function blamesMfaToken(text: string): boolean {
 function retryAfter(answer: WireAnswer): number | undefined {
   const value = answer.fields['retry-after']
   if (typeof value !== 'string') return undefined
-  if (/^\s*\d+\s*$/.test(value)) return Number(value) * 1000
+  if (/^\s*\d+\s*$/.test(value)) return Math.min(Number(value) * 1000, LONGEST_WAIT)
   const wait = Date.parse(value) - (Date.parse(String(answer.fields.date)) || Date.now())
-  return Number.isFinite(wait) ? Math.max(0, wait) : undefined
+  return Number.isFinite(wait) ? Math.min(Math.max(0, wait), LONGEST_WAIT) : undefined
 }
 
 /** What the appliance said about it, on one line: the forms of RFC 6749 (5.2), RFC 9457 and the vendor's own. */

@@ -12,7 +12,7 @@ interface Refusal {
 
 /**
  * What keeps an account from being locked: the same secret is put to an appliance no more than twice an hour in vain.
- * An attempt is forgotten when an hour has passed on both clocks, so that setting one of them forward changes nothing.
+ * The hour is the monotonic clock's, so that setting the other one changes nothing.
  */
 export class Refusals {
   readonly #clock: Clock
@@ -35,7 +35,8 @@ export class Refusals {
   }
 
   toKept(): SignInMemory['refusedSecrets'] {
-    return this.#refusals.map(({ at, secret }) => ({ at: at.wall, secret }))
+    const { wall, monotonic } = momentIn(this.#clock, 0)
+    return this.#refusals.map(({ at, secret }) => ({ at: wall - (monotonic - at.monotonic), secret }))
   }
 
   restore(kept: SignInMemory['refusedSecrets']): void {
@@ -46,7 +47,6 @@ export class Refusals {
   }
 
   #left({ at }: Refusal): number {
-    const age = Math.min(this.#clock.wall() - at.wall, this.#clock.monotonic() - at.monotonic)
-    return Math.max(0, HOUR - Math.max(0, age))
+    return Math.max(0, HOUR - (this.#clock.monotonic() - at.monotonic))
   }
 }

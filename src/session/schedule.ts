@@ -4,8 +4,8 @@ const RENEWAL_JITTER = 0.05
 
 const FIRST_DELAY = 1_000
 const LONGEST_DELAY = 60_000
-/** Full jitter can come out as nothing; a pause this short still keeps a failing appliance from being hammered. */
-const SHORTEST_DELAY = 100
+/** Full jitter, or a life of no length, can come out as nothing; this pause keeps an appliance from being hammered. */
+export const SHORTEST_DELAY = 100
 
 /** No timer waits longer: a tick notices a clock that was set or a machine that slept. */
 export const TICK = 30_000

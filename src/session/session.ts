@@ -4,9 +4,9 @@ import type { Redactor } from '../redactor.ts'
 import { type Clock, type Moment, momentIn, until } from './clock.ts'
 import { SessionCookies } from './cookies.ts'
 import { Exchange, type Send, withCookies } from './exchange.ts'
-import { type Keep, parseKept } from './kept.ts'
+import { type Keep, type KeptSession, parseKept } from './kept.ts'
 import { LiveSession } from './live.ts'
-import { backoffDelay, renewalDelay, TICK } from './schedule.ts'
+import { backoffDelay, renewalDelay, SHORTEST_DELAY, TICK } from './schedule.ts'
 import { type Credentials, type Granted, SignIn } from './sign-in.ts'
 
 // Longer than the rule allows: the states of one session and every way between them are read best on one page.
@@ -15,6 +15,8 @@ import { type Credentials, type Granted, SignIn } from './sign-in.ts'
 const JUMP = 5_000
 /** An appliance that rejects fresh tokens must not be asked for ever more of them. */
 const FORCED_INTERVAL = 10_000
+/** When a caller may ask again where a person has to do something first, in milliseconds. */
+const A_PERSON = 60_000
 /** How long a request may wait for a sign-in that is under way. */
 const LONGEST_WAIT = 30_000
 
@@ -74,7 +76,11 @@ export class Session {
   #failuresInRow = 0
   /** Since when there is no session, where there is none. */
   #absentSince: number
-  #forced: Moment | undefined
+  /** On the monotonic clock: until then no rejected token forces a renewal. */
+  #forcedUntil = Number.NEGATIVE_INFINITY
+  /** Not to be sent again. */
+  #refusedRefreshToken: string | undefined
+  #leaving = false
   /** Wall minus monotonic clock when last looked at. */
   #drift: number
   #cancelTimer: (() => void) | undefined
@@ -110,9 +116,9 @@ export class Session {
   async ready(): Promise<LiveSession> {
     const live = this.current()
     if (live !== undefined) return live
-    if (this.#block !== undefined || this.#closed) throw this.#absence()
-    const backingOff = this.#due !== undefined && until(this.#parts.clock, this.#due) > 0
-    if (this.#work === undefined && backingOff) throw this.#absence()
+    const stopped = this.#block !== undefined && (this.#work === undefined || this.#block === 'signed-out')
+    if (stopped || this.#closed) throw this.#absence()
+    if (this.#work === undefined && this.#backingOff()) throw this.#absence()
     await this.#atMost(LONGEST_WAIT, this.attempt().catch(recorded))
     const brought = this.current()
     if (brought === undefined) throw this.#absence()
@@ -129,8 +135,8 @@ export class Session {
     if (this.#work === undefined) {
       const { clock, report } = this.#parts
       if (this.#closed || this.#block !== undefined) return undefined
-      if (this.#forced !== undefined && until(clock, this.#forced) > 0) return undefined
-      this.#forced = momentIn(clock, FORCED_INTERVAL)
+      if (clock.monotonic() < this.#forcedUntil || this.#backingOff()) return undefined
+      this.#forcedUntil = clock.monotonic() + FORCED_INTERVAL
       report({ type: 'rejected' })
     }
     await this.#atMost(LONGEST_WAIT, this.attempt().catch(recorded))
@@ -159,13 +165,18 @@ export class Session {
 
   /** A secret was changed: tries it where the old one had been refused. */
   secretChanged(): void {
-    if (this.#block === 'refused') void this.attempt().catch(recorded)
+    // An attempt under way may have read the old one.
+    if (this.#work !== undefined) return void this.#work.catch(recorded).then(() => this.secretChanged())
+    const spent = this.#block === 'waiting' && this.#parts.credentials.type === 'authorization_code'
+    if (this.#block === 'refused' || spent) void this.attempt().catch(recorded)
   }
 
   /** Ends the session here and at the appliance, as far as it can be reached. The session stays signed out. */
   async signOut(): Promise<void> {
     this.#block = 'signed-out'
+    this.#leaving = true
     await this.#work?.catch(recorded)
+    this.#leaving = false
     this.#disarm()
     const { dialect, send, clock, report } = this.#parts
     const held = this.#held
@@ -174,7 +185,7 @@ export class Session {
     this.#block = 'signed-out'
     this.#absentSince = clock.wall()
     await this.#keep()
-    if (held === undefined) return
+    if (held === undefined || !held.isLive(clock)) return
     await send(withCookies(dialect.signOut(held.accessToken), dialect, held.cookies)).catch(recorded)
     report({ type: 'signed-out' })
   }
@@ -182,6 +193,7 @@ export class Session {
   /** Stops for good, keeping whatever session there is at the appliance. */
   async close(): Promise<void> {
     this.#closed = true
+    this.#signIn.stop()
     this.#disarm()
     await this.#work?.catch(recorded)
   }
@@ -216,8 +228,12 @@ export class Session {
     if (this.#work !== undefined) return this.#work
     if (this.#closed) return Promise.reject(new Failure('SHUTTING_DOWN', 'The session is closed.'))
     this.#disarm()
+    this.#jumped()
     const gate = this.#parts.gate ?? (task => task())
-    this.#work = gate(work)
+    this.#work = gate(async () => {
+      if (this.#closed || this.#leaving) throw new Failure('SHUTTING_DOWN', 'The session ended before its turn came.')
+      return work()
+    })
       .then(granted => (granted === undefined ? undefined : this.#hold(granted)))
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
@@ -229,7 +245,7 @@ export class Session {
 
   async #next(): Promise<Granted> {
     const held = this.#held
-    if (held?.refreshToken !== undefined) {
+    if (held?.refreshToken !== undefined && held.refreshToken !== this.#refusedRefreshToken) {
       const renewed = await this.#refresh({ refreshToken: held.refreshToken, cookies: held.cookies })
       if (renewed !== undefined) return renewed
     }
@@ -242,6 +258,7 @@ export class Session {
       return await this.#signIn.refresh(from)
     } catch (error) {
       if (!(error instanceof Failure) || error.code !== 'SIGN_IN_REFUSED') throw error
+      this.#refusedRefreshToken = from.refreshToken
       this.#record(error, 'refresh_token', undefined)
       return undefined
     }
@@ -273,7 +290,7 @@ export class Session {
 
   /** @returns epoch milliseconds */
   #planRenewal({ sent, life }: LiveSession): number {
-    const delay = renewalDelay(life, this.#parts.clock.random())
+    const delay = Math.max(SHORTEST_DELAY, renewalDelay(life, this.#parts.clock.random()))
     this.#due = { wall: sent.wall + delay, monotonic: sent.monotonic + delay }
     return this.#due.wall
   }
@@ -281,6 +298,7 @@ export class Session {
   async #fail(error: unknown): Promise<never> {
     const { clock } = this.#parts
     const failure = error instanceof Failure ? error : new Failure('INTERNAL', messageOf(error), { cause: error })
+    if (failure.code === 'SHUTTING_DOWN') throw failure
     this.#due = undefined
     this.#block = blockOf(failure.code)
     let retryIn: number | undefined
@@ -304,11 +322,11 @@ export class Session {
   /** @returns whether what was kept serves now; if not, its refresh token may still be tried */
   async #restore(): Promise<boolean> {
     const { keep, clock, redactor, report } = this.#parts
-    const kept = parseKept(await keep?.load())
+    const kept = parseKept(await keep?.load().catch(recorded))
     if (kept === undefined || this.#held !== undefined) return false
     this.#signIn.remember(kept.memory)
-    if (kept.session === undefined) return false
-    const live = LiveSession.fromKept(kept.session, this.#parts)
+    const live = kept.session && liveOf(kept.session, this.#parts)
+    if (live === undefined) return false
     for (const secret of live.secrets) redactor.learn(secret)
     this.#held = live
     if (!live.isLive(clock)) return false
@@ -331,9 +349,12 @@ export class Session {
   #absence(): Failure {
     const failure = this.#lastError?.failure
     if (this.#closed) return new Failure('SHUTTING_DOWN', 'The session is closed.')
-    if (this.#block === 'waiting') return new Failure('CODE_WANTED', failure?.message ?? 'A code is wanted.')
+    if (this.#block === 'waiting')
+      return new Failure('CODE_WANTED', failure?.message ?? 'A code is wanted.', { retryAfter: A_PERSON })
     if (this.#block === 'signed-out') {
-      return new Failure('NOT_SIGNED_IN', 'It was signed out on purpose; veeam-auth-proxy sign-in NAME signs it in.')
+      return new Failure('NOT_SIGNED_IN', 'It was signed out on purpose; veeam-auth-proxy sign-in NAME signs it in.', {
+        retryAfter: A_PERSON,
+      })
     }
     const wait = this.#due === undefined ? undefined : Math.max(0, until(this.#parts.clock, this.#due))
     if (failure === undefined)
@@ -354,6 +375,10 @@ export class Session {
   #disarm(): void {
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
+  }
+
+  #backingOff(): boolean {
+    return this.#failuresInRow > 0 && this.#due !== undefined && until(this.#parts.clock, this.#due) > 0
   }
 
   #tick(): void {
@@ -380,6 +405,14 @@ export class Session {
       const cancel = this.#parts.clock.timer(milliseconds, resolve)
       void work.then(resolve).finally(cancel)
     })
+  }
+}
+
+function liveOf(session: KeptSession, parts: SessionParts): LiveSession | undefined {
+  try {
+    return LiveSession.fromKept(session, parts)
+  } catch {
+    return undefined
   }
 }
 

@@ -50,6 +50,8 @@ export class SignIn {
   #pending: Pending | undefined
   #spentCode: string | undefined
   #lastStep = -1
+  #stopped = false
+  #wake = () => {}
 
   constructor(parts: {
     credentials: Credentials
@@ -63,6 +65,12 @@ export class SignIn {
     this.#newCookies = parts.newCookies
     this.#refusedSecrets = new Refusals(parts.clock)
     this.#refusedCodes = new Refusals(parts.clock)
+  }
+
+  /** Waits for no further code. */
+  stop(): void {
+    this.#stopped = true
+    this.#wake()
   }
 
   /** The grant that a sign-in from scratch would use. */
@@ -111,6 +119,7 @@ export class SignIn {
   async withCode(code: string): Promise<Granted> {
     if (this.#credentials.type === 'authorization_code') return this.#spend(code, 'CODE_REFUSED')
     if (this.#pending === undefined) throw new Failure('CODE_UNWANTED', 'No sign-in has asked for a code.')
+    this.#allowCode()
     if (until(this.#clock, this.#pending.since) < -MFA_TOKEN_TRUST) {
       const granted = await this.#password(this.#credentials)
       if (granted !== undefined) return granted
@@ -160,7 +169,14 @@ export class SignIn {
     let code = totpCode(secret, this.#clock.wall())
     while (code.step === this.#lastStep) {
       const wait = code.nextStepAt - this.#clock.wall()
-      await new Promise<void>(resolve => this.#clock.timer(Math.max(1, wait), resolve))
+      await new Promise<void>(resolve => {
+        const cancel = this.#clock.timer(Math.max(1, wait), resolve)
+        this.#wake = () => {
+          cancel()
+          resolve()
+        }
+      })
+      if (this.#stopped) throw new Failure('SHUTTING_DOWN', 'The session is closed.')
       code = totpCode(secret, this.#clock.wall())
     }
     this.#lastStep = code.step
@@ -169,8 +185,7 @@ export class SignIn {
 
   async #mfa(code: string): Promise<Granted> {
     if (this.#pending === undefined) throw new Failure('CODE_UNWANTED', 'No sign-in has asked for a code.')
-    const wait = this.#refusedCodes.wait()
-    if (wait > 0) throw new Failure('TOO_MANY_REFUSALS', 'Two codes were refused within an hour.', { retryAfter: wait })
+    this.#allowCode()
     const { mfaToken, cookies } = this.#pending
     try {
       const granted = await this.#granted({ type: 'mfa', mfaToken, code }, cookies)
@@ -180,6 +195,11 @@ export class SignIn {
       if (error instanceof Failure && error.code === 'CODE_REFUSED') throw this.#refusedCode(error.message)
       throw error
     }
+  }
+
+  #allowCode(): void {
+    const wait = this.#refusedCodes.wait()
+    if (wait > 0) throw new Failure('TOO_MANY_REFUSALS', 'Two codes were refused within an hour.', { retryAfter: wait })
   }
 
   #refusedCode(detail: string): Failure {
