@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, LogController } from 'fastify'
 import type { Appliance } from './appliance.ts'
 import { Failure, messageOf } from './errors.ts'
 import type { Account } from './proxy/account.ts'
@@ -42,6 +42,8 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     return503OnClosing: false,
     // A logger made for each request cost a twentieth of the whole request.
     childLoggerFactory: logger => logger,
+    // A path that the router cannot decode, before any hook.
+    frameworkErrors: (error, _, reply) => answer(reply, failureOf(error)),
     genReqId: request => requestId(request.headers['x-request-id']),
   })
   guardEverything(app, parts.guard)
@@ -52,10 +54,9 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   })
   app.setErrorHandler((error, request, reply) => {
     const failure = failureOf(error)
-    // A path that the router cannot decode fails before the guard has opened an account.
-    if (request.account) request.account.failure = failure.code
+    request.account.failure = failure.code
     if (failure.code === 'INTERNAL') parts.log.error({ err: error }, 'the proxy failed')
-    return reply.code(failure.status).headers(problemFields(failure)).send(problemBody(failure))
+    return answer(reply, failure)
   })
   app.setNotFoundHandler(() => {
     const names = [...parts.appliances.keys()]
@@ -67,6 +68,10 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   await app.register(proxy, parts)
   await app.ready()
   return app
+}
+
+function answer(reply: FastifyReply, failure: Failure): FastifyReply {
+  return reply.code(failure.status).headers(problemFields(failure)).send(problemBody(failure))
 }
 
 /** Fastify and its plugins answer bad requests with errors that carry a 4xx status. */

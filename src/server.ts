@@ -5,7 +5,9 @@ import { Audit } from './audit.ts'
 import { type Configuration, ConfigurationError } from './config/configuration.ts'
 import { Failure, messageOf } from './errors.ts'
 import { Fleet } from './fleet.ts'
-import { Listener, type RequestHandler } from './listener.ts'
+import { printed } from './listen/address.ts'
+import { Listener, type ListenerOptions, type RequestHandler } from './listen/listener.ts'
+import { LocalCertificates } from './listen/local-certificates.ts'
 import { Guard } from './proxy/guard.ts'
 import type { Redactor } from './redactor.ts'
 import { type Clock, systemClock } from './session/clock.ts'
@@ -17,6 +19,8 @@ export interface ServerParts {
   redactor: Redactor
   version: string
   clock?: Clock
+  /** Where the local authority is kept, for listeners with `tls: auto`. */
+  authorityDirectory?: string
   /** Reads the configuration anew, for `reload`. */
   load?: () => Promise<Configuration>
   onEvent?: (appliance: string, event: SessionEvent) => void
@@ -84,7 +88,7 @@ export class ProxyServer {
       log,
     })
     const handle: RequestHandler = (request, response) => app.routing(request, response)
-    const listener = await Listener.open(configuration.listen, handle).catch(async (error: unknown) => {
+    const listener = await openListener(configuration, handle, parts).catch(async (error: unknown) => {
       await state?.close()
       throw error
     })
@@ -145,14 +149,14 @@ export class ProxyServer {
         throw new Error('stateDirectory cannot be changed while the proxy runs; restart it')
       }
       const guard = await guardOf(next)
-      const moved =
-        next.listen.host !== this.#configuration.listen.host || next.listen.port !== this.#configuration.listen.port
-      const listener = moved ? await Listener.open(next.listen, this.#handle) : this.#listener
+      const moved = listenKey(next) !== listenKey(this.#configuration)
+      const listener = moved ? await openListener(next, this.#handle, this.#parts) : this.#listener
       if (this.closing) {
         if (moved) void listener.drain()
         return
       }
       if (moved) this.#leave(this.#listener)
+      else if (typeof next.listen.tls === 'object') this.#listener.swapCertificate(next.listen.tls)
       this.#configuration = next
       this.#guard = guard
       this.#listener = listener
@@ -172,6 +176,25 @@ export class ProxyServer {
     this.#left.add(listener)
     void listener.drain().then(() => this.#left.delete(listener))
   }
+}
+
+async function openListener(
+  { listen, appliances, guard }: Configuration,
+  handle: RequestHandler,
+  { authorityDirectory: directory }: ServerParts,
+): Promise<Listener> {
+  const options: ListenerOptions = {
+    askForCertificate: guard.callers.some(({ certificate }) => certificate !== undefined),
+    names: () => appliances.map(({ name }) => `${name}.localhost`),
+  }
+  if (listen.tls !== 'auto' || directory === undefined) return Listener.open(listen, handle, options)
+  return Listener.open(listen, handle, { ...options, certificates: await LocalCertificates.open({ directory }) })
+}
+
+/** What takes another listener when it changes; a certificate can be shown anew by the same one. */
+function listenKey({ listen: { address, tls }, guard }: Configuration): string {
+  const asks = guard.callers.some(({ certificate }) => certificate !== undefined)
+  return `${printed(address)} ${typeof tls} ${asks}`
 }
 
 function guardOf({ guard, appliances }: Configuration): Promise<Guard> {

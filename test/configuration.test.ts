@@ -41,7 +41,7 @@ test('a configuration is read with its defaults, its origins and fingerprints in
   const source = folder.write('appliances.yaml', yaml)
   const configuration = await readConfiguration(source, env)
 
-  assert.deepEqual(configuration.listen, { host: '::1', port: 9090 })
+  assert.deepEqual(configuration.listen.address, { host: '::1', port: 9090 })
   assert.equal(configuration.mount, 'prefix')
   assert.equal(configuration.source, source)
   const [tenant, gcp, azure] = configuration.appliances
@@ -79,7 +79,7 @@ test('without listen the proxy listens on 127.0.0.1:8080', async t => {
   const folder = temporaryFolder(t)
   const file = folder.write('a.yaml', yaml.replace(/listen.*/, '').replace(/ {4}tls:.*ca.pem.*/, ''))
   folder.write('totp.txt', 'JBSWY3DPEHPK3PXP\n')
-  assert.deepEqual((await readConfiguration(file, env)).listen, { host: '127.0.0.1', port: 8080 })
+  assert.deepEqual((await readConfiguration(file, env)).listen.address, { host: '127.0.0.1', port: 8080 })
 })
 
 const one = {

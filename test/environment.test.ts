@@ -4,6 +4,7 @@ import { ConfigurationError, masked } from '../src/config/configuration.ts'
 import { readSettings } from '../src/config/env.ts'
 import { loadConfiguration } from '../src/config/load.ts'
 import { configurationFromEnvironment } from '../src/config/single.ts'
+import { printed } from '../src/listen/address.ts'
 import { createCertificate } from '../src/simulator/certificate.ts'
 import { temporaryFolder } from './configuration-folder.ts'
 
@@ -148,14 +149,14 @@ test('a flag wins over the environment, and the environment over the file', asyn
   folder.write('flag.yaml', yaml.replace('one:', 'flag:'))
   const load = async (flags: Parameters<typeof loadConfiguration>[0], env: Record<string, string>) => {
     const { listen, appliances } = await loadConfiguration(flags, { PASSWORD, ...env }, folder.path)
-    return `${listen.host} ${listen.port} ${appliances[0]?.name}`
+    return `${printed(listen.address).replace(/:(\d+)$/, ' $1')} ${appliances[0]?.name}`
   }
   const env = { HOST: '127.0.0.2', PORT: '2222', CONFIG: 'named.yaml' }
   const flags = { host: '127.0.0.3', port: '3333', config: 'flag.yaml' }
   assert.equal(await load({}, {}), '127.0.0.1 1111 one')
   assert.equal(await load({}, env), '127.0.0.2 2222 named')
   assert.equal(await load(flags, env), '127.0.0.3 3333 flag')
-  assert.equal(await load({ port: '0' }, { HOST: '[::1]' }), '::1 0 one')
+  assert.equal(await load({ port: '0' }, { HOST: '[::1]' }), '[::1] 0 one')
   assert.equal(await load({ host: '[::1]' }, { PORT: '', HOST: '', CONFIG: '' }), '::1 1111 one')
   assert.equal(await load({}, { ...single, PORT: '4444' }), '127.0.0.1 4444 appliance')
 })

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import type { ServerResponse } from 'node:http'
+import { Agent, type ServerResponse } from 'node:http'
 import { PassThrough } from 'node:stream'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { simulatorRoot } from '../src/simulator/index.ts'
-import { call, get, open } from './caller.ts'
-import { applianceAt, type Context, eventually, type Overrides, startBox, startProxy } from './rig.ts'
+import { call, get, open, statusOf } from './caller.ts'
+import { applianceAt, type Context, eventually, type Overrides, secret, startBox, startProxy } from './rig.ts'
 import { type Seen, startScripted } from './scripted-appliance.ts'
 
 const MB = 1024 * 1024
@@ -130,4 +130,30 @@ describe('more than an appliance can bear', { concurrency: 4 }, () => {
     }
     assert.deepEqual([simulator.counts.effects, simulator.counts.duplicateEffects], [100, 0])
   })
+
+  for (const [why, overrides, misbehave] of [
+    ['finds no session', { credentials: { type: 'password', username: 'x', password: secret('wrong') } }, undefined],
+    ['finds no place', { maxInFlight: 1 }, 'hang'],
+  ] as const) {
+    test(`an upload that ${why} is answered, and its connection serves the next request`, async t => {
+      const { simulator, url } = await startBox(t, { product: 'azure' }, overrides)
+      await eventually('signed in or refused', async () => !/sign/.test(String((await statusOf(url)).get('state'))))
+      if (misbehave !== undefined) simulator.misbehave({ where: 'resources', answer: misbehave })
+      const leaving = new AbortController()
+      const holding = Array.from({ length: 2 }, () =>
+        fetch(`${url}${root}/status/200`, { signal: leaving.signal }).catch(() => undefined),
+      )
+      await sleep(200)
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+      t.after(() => agent.destroy())
+      for (const fields of [{ 'content-length': 300_000 }, { 'transfer-encoding': 'chunked' }]) {
+        const body = randomBytes(300_000)
+        const reply = await call(url, { method: 'POST', path: `${root}/uploads`, fields, body, agent })
+        assert.match(String(reply.json.get('code')), /SIGN_IN_REFUSED|OVERLOADED/)
+        assert.equal((await call(url, { path: '/-/livez', agent })).status, 200)
+      }
+      leaving.abort()
+      await Promise.all(holding)
+    })
+  }
 })

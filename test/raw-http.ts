@@ -104,18 +104,26 @@ export interface RawScript {
   answer(message: Message, socket: Socket, nth: number): void
   /** Sees such a request when its head is there; what it answers is the answer. @returns whether it did */
   early?(message: Message, socket: Socket): boolean
-  /** What a request for a token is answered with. */
-  token?: string
+  /** What a request for a token is answered with, or what answers it. */
+  token?: string | ((socket: Socket) => void)
 }
 
 /** An appliance over TLS that reads bytes itself and says bytes. Whatever it could not read in one way only is a fault. */
 export async function startRawAppliance(t: Context, script: RawScript) {
   const { cert, key } = await sharedCertificate()
-  const seen = { requests: [] as Message[], faults: [] as string[], sockets: new Set<Socket>() }
+  const seen = {
+    /** Requests for a token. */
+    grants: 0,
+    requests: [] as Message[],
+    faults: [] as string[],
+    /** Those that are open. */
+    sockets: new Set<Socket>(),
+  }
   const server = createServer({ cert, key }, socket => {
     let held = Buffer.alloc(0)
     let answered = false
     seen.sockets.add(socket)
+    socket.setNoDelay(true)
     socket.on('error', () => undefined)
     socket.once('close', () => seen.sockets.delete(socket))
     socket.on('data', (chunk: Buffer) => {
@@ -136,13 +144,19 @@ export async function startRawAppliance(t: Context, script: RawScript) {
         if (!isGrant && !answered) answered = script.early?.(message, socket) ?? false
         if (length === undefined) return
         held = held.subarray(length)
-        if (isGrant) socket.write(script.token ?? TOKEN)
+        if (isGrant) grant(socket)
         else if (!answered) script.answer(message, socket, seen.requests.push(message))
         else seen.requests.push(message)
         answered = false
       }
     }
   })
+  function grant(socket: Socket): void {
+    seen.grants += 1
+    const { token = TOKEN } = script
+    if (typeof token === 'string') socket.write(Buffer.from(token, 'latin1'))
+    else token(socket)
+  }
   server.on('tlsClientError', () => undefined)
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.after(() => {
@@ -151,7 +165,7 @@ export async function startRawAppliance(t: Context, script: RawScript) {
   })
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : 0
-  return { ...seen, url: `https://127.0.0.1:${port}`, certificate: cert }
+  return Object.assign(seen, { url: `https://127.0.0.1:${port}`, certificate: cert })
 }
 
 /** The bytes of an answer of known length. */

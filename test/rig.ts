@@ -76,7 +76,7 @@ export async function startProxy(
   const events: { appliance: string; event: SessionEvent }[] = []
   const log = parts.log ?? createLog('trace', redactor, { write: line => lines.push(line) })
   const configuration: Configuration = {
-    listen: { host: '127.0.0.1', port: 0 },
+    listen: { address: { host: '127.0.0.1', port: 0 }, files: [] },
     appliances,
     mount,
     source: 'test',

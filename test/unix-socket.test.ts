@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -163,14 +173,18 @@ describe('socket activation', { concurrency: 2 }, () => {
     const [line] = await once(createInterface({ input: child.stdout }), 'line')
     const address = tcp.address()
     const port = typeof address === 'object' && address !== null ? address.port : 0
-    assert.deepEqual(JSON.parse(line), { urls: [`http://127.0.0.1:${port}`, `unix:${path}`] })
-    // This process must not accept what is meant for the child.
+    assert.deepEqual(JSON.parse(line), { urls: [`http://127.0.0.1:${port}`, 'fd:4'] })
+    // This process must not accept what is meant for the child, nor remove the path when it lets go.
+    const moved = join(folder.path, 'moved.sock')
+    renameSync(path, moved)
     tcp.close()
+    unix.close()
     assert.equal((await ask(`http://127.0.0.1:${port}`)).body, 'tenant')
+    assert.equal((await at(moved)).body, 'azure')
     const ended = once(child, 'exit')
     child.kill('SIGTERM')
     assert.deepEqual(await ended, [0, null])
-    assert.ok(lstatSync(path).isSocket(), 'whoever handed the socket down goes on with it')
+    assert.ok(lstatSync(moved).isSocket(), 'whoever handed the socket down goes on with it')
   })
 
   test('variables that are meant for another process, or say nothing, count for nothing', () => {

@@ -1,4 +1,4 @@
-import { ListenError } from '../listener.ts'
+import { ListenError } from '../listen/address.ts'
 import { CommandError } from './command.ts'
 
 /**

@@ -4,9 +4,9 @@ import { Check } from 'typebox/value'
 import { listenOf } from '../config/address.ts'
 import { readDocument } from '../config/document.ts'
 import { readSettings } from '../config/env.ts'
+import { DEFAULT_LISTEN } from '../config/listen.ts'
 import { ConfigurationError } from '../config/mistake.ts'
 import { Obstacle } from '../config/obstacle.ts'
-import { DEFAULT_LISTEN } from '../config/schema.ts'
 import { type Call, textOf, UsageError } from './command.ts'
 
 const Listening = Type.Object({ listen: Type.String() })

@@ -1,5 +1,7 @@
+import { homedir } from 'node:os'
 import type { Logger } from 'pino'
 import type { Configuration } from '../config/configuration.ts'
+import { authorityDirectory } from '../listen/authority-directory.ts'
 import { type Command, type Io, textOf, UsageError } from './command.ts'
 import { onFreePort } from './on-free-port.ts'
 import { untilStopped } from './until-stopped.ts'
@@ -47,7 +49,18 @@ export const serve: Command = {
     }
     const remedy = 'Choose another with --port or --host, with PORT or HOST, or with listen in the configuration.'
     const server = await onFreePort(remedy, () =>
-      ProxyServer.start(configuration, { log, redactor, version: version(), load }),
+      ProxyServer.start(configuration, {
+        log,
+        redactor,
+        version: version(),
+        load,
+        authorityDirectory: authorityDirectory({
+          stateDirectory: configuration.state?.directory,
+          env: io.env,
+          home: homedir(),
+          platform: process.platform,
+        }),
+      }),
     )
     onConfiguration(configuration)
     server.onConfiguration = onConfiguration

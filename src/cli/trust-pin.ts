@@ -108,12 +108,20 @@ export function withPin(text: string, name: string, fingerprint: string): string
   if (edited === undefined) return undefined
   const before = membersOf(document.toJS())
   const appliances = membersOf(before.appliances)
-  const wanted = {
-    ...before,
-    appliances: { ...appliances, [name]: { ...membersOf(appliances[name]), tls: { fingerprint } } },
+  const entryWanted = { ...membersOf(appliances[name]), tls: { fingerprint } }
+  const wanted = { ...before, appliances: { ...appliances, [name]: entryWanted } }
+  return isDeepStrictEqual(meaningOf(edited), wanted) ? edited : undefined
+}
+
+/** What the text means; undefined when it cannot be read, as where the anchor of an alias is gone. */
+function meaningOf(text: string): unknown {
+  const document = parseDocument(text, { merge: true })
+  if (document.errors.length > 0) return undefined
+  try {
+    return document.toJS()
+  } catch {
+    return undefined
   }
-  const after = parseDocument(edited, { merge: true })
-  return after.errors.length === 0 && isDeepStrictEqual(after.toJS(), wanted) ? edited : undefined
 }
 
 function spliced(text: string, entry: YAMLMap<Node, Node>, setting: string): string | undefined {

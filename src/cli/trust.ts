@@ -88,7 +88,7 @@ function entryOf({ subject, issuer, altNames, validFrom, validTo, fingerprint }:
   const lines = {
     subject: oneLine(subject),
     issuer: oneLine(issuer),
-    names: altNames || 'none',
+    names: oneLine(altNames) || 'none',
     valid: `${validFrom} to ${validTo}`,
     'SHA-256': fingerprint,
   }

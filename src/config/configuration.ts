@@ -1,9 +1,9 @@
 import { dirname, resolve } from 'node:path'
 import { Check } from 'typebox/value'
 import type { Product } from '../dialects/index.ts'
+import { printed } from '../listen/address.ts'
 import type { PathRule } from '../policy/path-rules.ts'
 import { REDACTED } from '../redactor.ts'
-import { listenOf } from './address.ts'
 import { applianceOf, Entry } from './appliance.ts'
 import { type CallerConfiguration, callersOf } from './callers.ts'
 import { check } from './check.ts'
@@ -11,7 +11,8 @@ import { readDocument } from './document.ts'
 import { millisecondsOf } from './duration.ts'
 import { readSettings, type Settings } from './env.ts'
 import { attempted, Findings } from './findings.ts'
-import { DEFAULT_LISTEN, DEFAULT_SHUTDOWN_TIMEOUT, jsonSchema } from './schema.ts'
+import { type ListenConfiguration, listeningOf } from './listen.ts'
+import { DEFAULT_SHUTDOWN_TIMEOUT, jsonSchema } from './schema.ts'
 import { readableSecret, Secret, SecretReference } from './secret.ts'
 import type { Environment } from './secret-source.ts'
 import { stateOf } from './state.ts'
@@ -19,7 +20,7 @@ import { stateOf } from './state.ts'
 export { ConfigurationError, type Mistake } from './mistake.ts'
 
 export interface Configuration {
-  listen: { host: string; port: number }
+  listen: ListenConfiguration
   appliances: readonly ApplianceConfiguration[]
   /** Where an appliance is served: under `/NAME/` or, when the environment alone describes it, at `/`. */
   mount: 'prefix' | 'root'
@@ -105,8 +106,9 @@ export async function readConfiguration(
   const appliances = await Promise.all(
     entries.map(([name, entry]) => applianceOf({ name, entry, path: ['appliances', name], findings, context })),
   )
-  const given = Check(Entry, value) && typeof value.listen === 'string' ? value.listen : DEFAULT_LISTEN
-  const listen = await attempted(findings, ['listen'], () => listenOf(given))
+  const listen = await attempted(findings, ['listen'], () =>
+    listeningOf(Check(Entry, value) ? value.listen : undefined, context.directory),
+  )
   const entry = Check(Entry, value) ? value : {}
   const key = Check(SecretReference, entry.stateKey) ? entry.stateKey : undefined
   const stateKey =
@@ -116,7 +118,7 @@ export async function readConfiguration(
   findings.settle()
   const stateDirectory = typeof entry.stateDirectory === 'string' ? entry.stateDirectory : undefined
   return {
-    listen: listen ?? listenOf(DEFAULT_LISTEN),
+    listen: listen ?? (await listeningOf(undefined, context.directory)),
     appliances: appliances.filter(made => made !== undefined),
     mount: 'prefix',
     source,
@@ -157,10 +159,10 @@ function textsOf(value: unknown): string[] {
 /** The configuration as it may be printed: every secret is its source, certificates are counted. */
 export function masked(configuration: Configuration): unknown {
   const { listen, appliances, mount, source, state } = configuration
-  const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host
   return {
     source,
-    listen: `${host}:${listen.port}`,
+    listen: printed(listen.address),
+    ...(listen.tls && { tls: listen.tls === 'auto' ? 'auto' : 'cert and key' }),
     mount,
     ...(state && { stateDirectory: state.directory, stateKey: `${REDACTED} from ${state.key.source}` }),
     appliances: Object.fromEntries(appliances.map(appliance => [appliance.name, maskedAppliance(appliance)])),
@@ -176,7 +178,7 @@ function maskedAppliance({ product, url, options, credentials, tls }: ApplianceC
 }
 
 /** Every file that the configuration comes from. */
-export function filesOf({ source, appliances }: Configuration): string[] {
+export function filesOf({ source, appliances, listen }: Configuration): string[] {
   const own = source === 'environment' ? [] : [source]
-  return [...new Set([...own, ...appliances.flatMap(({ files }) => files)])]
+  return [...new Set([...own, ...listen.files, ...appliances.flatMap(({ files }) => files)])]
 }

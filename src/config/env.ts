@@ -26,6 +26,11 @@ export const SettingsVariables = Type.Object({
   STATE_KEY_FILE: Type.Optional(
     Type.String({ description: 'a file with the key of the state directory, where the configuration has no stateKey' }),
   ),
+  ALLOW_INSECURE_LISTEN: Type.Optional(
+    Type.Literal('true', {
+      description: 'true, to listen on other addresses than the loopback without callers and TLS',
+    }),
+  ),
   LOG_LEVEL: Type.String({ enum: LEVELS, default: 'info', description: `one of ${LEVELS.join(', ')}` }),
 })
 type SettingsVariables = Static<typeof SettingsVariables>
@@ -37,6 +42,7 @@ export interface Settings {
   logLevel: string
   stateDirectory?: string
   stateKeyFile?: string
+  allowInsecureListen?: true
 }
 
 /**
@@ -46,10 +52,11 @@ export interface Settings {
 export function readSettings(env: Environment): Settings {
   const names = Object.keys(SettingsVariables.properties)
   const given = Object.fromEntries(names.filter(name => env[name]).map(name => [name, env[name]]))
-  const { CONFIG, HOST, PORT, LOG_LEVEL, STATE_DIRECTORY, STATE_KEY_FILE } = understood(given)
+  const { CONFIG, HOST, PORT, LOG_LEVEL, STATE_DIRECTORY, STATE_KEY_FILE, ALLOW_INSECURE_LISTEN } = understood(given)
   return {
     config: CONFIG,
     logLevel: LOG_LEVEL,
+    ...(ALLOW_INSECURE_LISTEN === undefined ? {} : { allowInsecureListen: true }),
     ...(HOST === undefined ? {} : { host: HOST.replace(/^\[|\]$/g, '') }),
     ...(PORT === undefined ? {} : { port: PORT }),
     // systemd lists several directories with colons between them.

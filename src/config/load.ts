@@ -1,7 +1,9 @@
-import { hostOf, portOf } from './address.ts'
+import { printed } from '../listen/address.ts'
+import { hostOf, listenOf, portOf } from './address.ts'
 import { type Configuration, readConfiguration } from './configuration.ts'
 import { readSettings } from './env.ts'
 import { attempted, Findings } from './findings.ts'
+import { DEFAULT_LISTEN, isPrivate, type ListenConfiguration } from './listen.ts'
 import type { Environment } from './secret-source.ts'
 import { applianceVariables, configurationFromEnvironment } from './single.ts'
 
@@ -23,7 +25,7 @@ export async function loadConfiguration(
   directory: string = process.cwd(),
 ): Promise<Configuration> {
   const findings = new Findings({
-    place: ([name]) => (name === 'CONFIG' ? 'environment' : 'command line'),
+    place: ([name]) => places[String(name)] ?? 'command line',
     name: path => path.join('.'),
   })
   const flag = <T>(name: string, given: string | undefined, read: (text: string) => T) =>
@@ -36,12 +38,42 @@ export async function loadConfiguration(
   const configuration =
     (await configurationFromEnvironment(env, directory)) ??
     (await readConfiguration(flags.config ?? settings.config, env, directory, settings))
-  const { listen } = configuration
-  return {
-    ...configuration,
-    listen: { host: host ?? settings.host ?? listen.host, port: port ?? settings.port ?? listen.port },
-  }
+  const listen = moved(configuration.listen, host ?? settings.host, port ?? settings.port)
+  const allowed = configuration.guard.allowInsecureListen || settings.allowInsecureListen === true
+  refuseOpenListen(listen, configuration, allowed, findings)
+  findings.settle()
+  return { ...configuration, listen, warnings: [...configuration.warnings, ...warningsOf(configuration)] }
 }
+
+/** A flag or variable turns a socket into an address. */
+function moved(listen: ListenConfiguration, host?: string, port?: number): ListenConfiguration {
+  if (host === undefined && port === undefined) return listen
+  const { address } = listen
+  const standard = listenOf(DEFAULT_LISTEN)
+  const from = 'host' in address ? address : standard
+  return { ...listen, address: { host: host ?? from.host, port: port ?? from.port } }
+}
+
+/** Whoever can connect speaks with the rights of the accounts: that must not be the whole network by mistake. */
+function refuseOpenListen(listen: ListenConfiguration, { guard }: Configuration, allowed: boolean, findings: Findings) {
+  if (allowed || isPrivate(listen) || (guard.callers.length > 0 && listen.tls !== undefined)) return
+  const missing = guard.callers.length > 0 ? 'without TLS' : 'where nobody has to prove who calls'
+  findings.add(
+    ['listen'],
+    `${printed(listen.address)} can be reached from other machines, ${missing}`,
+    'Listen on 127.0.0.1 or a Unix socket, or set callers and tls; allowInsecureListen: true takes the risk',
+  )
+}
+
+function warningsOf({ appliances, guard }: Configuration): string[] {
+  const blind = appliances.filter(({ tls }) => !tls.verify && tls.fingerprint === undefined)
+  return [
+    ...blind.map(({ name }) => `${name}: tls.verify is false, so whoever stands between can take the password`),
+    ...(guard.allowInsecureListen ? ['allowInsecureListen is true: other machines may reach the proxy'] : []),
+  ]
+}
+
+const places: Readonly<Record<string, string>> = { CONFIG: 'environment', listen: 'configuration' }
 
 function refuseTwoSources(flags: Flags, env: Environment, findings: Findings): void {
   const named = flags.config === undefined ? env.CONFIG && 'CONFIG' : '--config'

@@ -3,19 +3,11 @@ import { type Product, products } from '../dialects/index.ts'
 import { BYTES } from './bytes.ts'
 import { Caller } from './callers.ts'
 import { duration } from './duration.ts'
+import { ListenEntry } from './listen.ts'
 import { ruleProperties } from './rule.ts'
 import { secretReference } from './secret-reference.ts'
 
 const strict = { additionalProperties: false }
-
-export const DEFAULT_LISTEN = '127.0.0.1:8080'
-
-const Listen = Type.String({
-  pattern: '^(\\[[0-9A-Fa-f:.]+\\]|[^\\s:\\[\\]]+):[0-9]{1,5}$',
-  default: DEFAULT_LISTEN,
-  title: 'Listen',
-  description: 'Address and port on which the proxy listens, such as 127.0.0.1:8080 or [::1]:8080',
-})
 
 const ProductName = Type.String({
   enum: products.map(({ name }) => name),
@@ -181,7 +173,7 @@ export function jsonSchema(): object {
     type: 'object',
     required: ['appliances'],
     properties: {
-      listen: Listen,
+      listen: ListenEntry,
       shutdownTimeout: duration(
         'Shutdown timeout',
         DEFAULT_SHUTDOWN_TIMEOUT,

@@ -1,11 +1,11 @@
-import { listenOf } from './address.ts'
 import { applianceOf } from './appliance.ts'
 import { check } from './check.ts'
 import { type Configuration, openGuard } from './configuration.ts'
 import { millisecondsOf } from './duration.ts'
 import { readSettings } from './env.ts'
 import { Findings, type Path } from './findings.ts'
-import { applianceSchema, DEFAULT_LISTEN, DEFAULT_SHUTDOWN_TIMEOUT } from './schema.ts'
+import { listeningOf } from './listen.ts'
+import { applianceSchema, DEFAULT_SHUTDOWN_TIMEOUT } from './schema.ts'
 import type { Environment } from './secret-source.ts'
 import { stateOf } from './state.ts'
 
@@ -65,7 +65,7 @@ export async function configurationFromEnvironment(
   findings.settle()
   if (!appliance) throw new TypeError('the appliance was refused without a finding')
   return {
-    listen: listenOf(DEFAULT_LISTEN),
+    listen: await listeningOf(undefined, directory),
     appliances: [appliance],
     mount: 'root',
     source: 'environment',

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { lstatSync, renameSync } from 'node:fs'
-import { link, lstat, rename, rm, stat } from 'node:fs/promises'
+import { type BigIntStats, linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs'
+import { lstat, stat } from 'node:fs/promises'
 import { connect, type Server } from 'node:net'
 import { dirname } from 'node:path'
 import { errnoOf } from '../state/state-error.ts'
@@ -27,25 +27,28 @@ export async function clearPath(path: string): Promise<void> {
   if (found === undefined) return
   if (!found.isSocket()) throw refused('EEXIST', 'exists and is not a socket; it is left as it is')
   if (await isLive(path)) throw refused('EADDRINUSE', 'is taken: another process answers there')
-  await removeStale(path)
+  try {
+    removeStale(path, found)
+  } catch (error) {
+    throw refused(errnoOf(error), `cannot be replaced (${errnoOf(error)})`)
+  }
 }
 
 /**
- * Of two that found the same dead socket, one may have put its own there by now. Under another name it can be told
- * which one it is, and a living one is put back.
+ * Without a pause, and only the very socket that was found dead: of two starters that found it, the other may have put
+ * its own there by now. Should that happen between the two calls, it is put back.
  */
-async function removeStale(path: string): Promise<void> {
+function removeStale(path: string, dead: BigIntStats): void {
+  if (!isSame(lstatSync(path, { bigint: true, throwIfNoEntry: false }), dead)) return
   const aside = `${path}.${randomBytes(4).toString('hex')}`
-  try {
-    await rename(path, aside)
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return
-    throw new ListenError({ path }, errnoOf(error), `cannot be replaced (${errnoOf(error)})`)
-  }
-  const live = await isLive(aside)
-  if (live) await link(aside, path).catch(() => {})
-  await rm(aside, { force: true })
-  if (live) throw new ListenError({ path }, 'EADDRINUSE')
+  renameSync(path, aside)
+  if (!isSame(lstatSync(aside, { bigint: true }), dead)) linkSync(aside, path)
+  unlinkSync(aside)
+}
+
+/** Inodes are used again at once; the time of the making tells them apart, and a socket's never changes. */
+function isSame(found: BigIntStats | undefined, dead: BigIntStats): boolean {
+  return found?.ino === dead.ino && found.mtimeNs === dead.mtimeNs
 }
 
 /** Whether anybody listens there. What cannot be told counts as somebody. */
@@ -91,9 +94,9 @@ export function closeSocket(server: Server, { path, inode }: { path: string; ino
   renameSync(aside, path)
 }
 
-async function statusOf(path: string, ask: typeof stat) {
+async function statusOf(path: string, ask: typeof lstat): Promise<BigIntStats | undefined> {
   try {
-    return await ask(path)
+    return await ask(path, { bigint: true })
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined
     throw new ListenError({ path }, errnoOf(error))

@@ -4,6 +4,9 @@ import { canonicalPath } from '../policy/canonical-path.ts'
 import { credentialPath, deniedBy, type PathRule } from '../policy/path-rules.ts'
 import type { Caller } from './callers.ts'
 
+/** `.` or `..` as a segment before the query, in any spelling. Callers resolve theirs before they send. */
+const DOT_SEGMENT = /^[^?]*?(?:[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\;?]|%2f|%5c|$)/i
+
 /**
  * Whether a request may be forwarded. Rules see the canonical form of the very path that would be forwarded.
  * @param path and query, byte for byte
@@ -14,6 +17,7 @@ export function checkAccess(appliance: Appliance, caller: Caller | undefined, me
   if (caller?.appliances?.has(appliance.name) === false) {
     throw new Failure('APPLIANCE_DENIED', `${caller.name} may not use ${appliance.name}.`)
   }
+  if (DOT_SEGMENT.test(path)) throw new Failure('BAD_REQUEST', 'The path has a segment of dots, which leads elsewhere.')
   const { rule, credentials } = appliance.access
   if (credentials && isEmpty(rule) && (caller === undefined || isEmpty(caller.rule))) return
   const canonical = canonicalPath(path)

@@ -62,7 +62,7 @@ function mayGoUp(name: string, live: LiveSession): boolean {
   // Some servers read `_` as `-`, so a name spelt that way is judged as what it could become.
   if (!name.includes('_')) return true
   const plain = name.replaceAll('_', '-')
-  return !(plain in live.defaults) && mayGoUp(plain, live)
+  return plain !== 'content-length' && !(plain in live.defaults) && mayGoUp(plain, live)
 }
 
 function mayGoDown(name: string): boolean {

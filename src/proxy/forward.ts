@@ -10,15 +10,13 @@ import type { Account } from './account.ts'
 import { bodyOf, type RequestBody } from './body.ts'
 import { fieldsDown, fieldsUp, valuesOf } from './fields.ts'
 import { rewriteLink } from './links.ts'
+import type { Target } from './mount.ts'
 import { writeProblem } from './problem.ts'
 
 export interface Forwarded {
   request: IncomingMessage
   response: ServerResponse
-  /** Path and query for the appliance, byte for byte. */
-  path: string
-  /** What the caller's path had before that: `/NAME`, or nothing. */
-  mount: string
+  target: Target
   account: Account
 }
 
@@ -95,10 +93,10 @@ class Forwarding {
   }
 
   #sending(live: LiveSession, payload: RequestBody['payload']): Sending {
-    const { request, path } = this.#forwarded
-    const headers = fieldsUp(request.headers, live, path)
+    const { request, target } = this.#forwarded
+    const headers = fieldsUp(request.headers, live, target.path)
     if (payload === null || Buffer.isBuffer(payload)) delete headers['content-length']
-    return { method: request.method ?? 'GET', path, headers, body: payload }
+    return { method: request.method ?? 'GET', path: target.path, headers, body: payload }
   }
 
   started(controller: Dispatcher.DispatchController): void {
@@ -131,12 +129,12 @@ class Forwarding {
 
   /** Begins the caller's answer with the appliance's status and fields. */
   begin(live: LiveSession, { status, message, raw }: Head, note: string | undefined): ServerResponse {
-    const { request, response, mount, path, account } = this.#forwarded
+    const { request, response, target, account } = this.#forwarded
     account.fromUpstream = true
     account.firstByte = account.duration
-    live.cookies?.take(valuesOf(raw, 'set-cookie'), path)
+    live.cookies?.take(valuesOf(raw, 'set-cookie'), target.path)
     const caller = `${'encrypted' in request.socket ? 'https' : 'http'}://${request.headers.host ?? 'localhost'}`
-    const standpoint = { origin: this.#appliance.origin, caller, mount }
+    const standpoint = { origin: this.#appliance.origin, caller, mount: target.mount }
     const fields = fieldsDown(raw, value => rewriteLink(value, standpoint))
     if (note !== undefined)
       fields.push('Proxy-Status', `veeam-auth-proxy; received-status=${status}; details="${note}"`)

@@ -1,45 +1,46 @@
 import type { IncomingMessage } from 'node:http'
 
-// Inside, every path begins with the name of its appliance: /NAME/path. A request that came to NAME.localhost, or to a
-// proxy that serves one appliance at its root, gets the name put in front here, and the rest of its bytes are kept.
+/** Where a request is bound for. */
+export interface Target {
+  /** Name of the appliance, whether or not there is one. */
+  name: string
+  /** Path and query for the appliance, byte for byte. */
+  path: string
+  /** What the caller's path had before that: `/NAME`, or nothing. */
+  mount: string
+}
 
-const mounts = new WeakMap<IncomingMessage, string>()
+const targets = new WeakMap<IncomingMessage, Target>()
 
 /**
- * The path that a request is routed by.
+ * The path that a request is routed by, and nothing but its first segment: the router would refuse or decode what
+ * follows, and that is the appliance's affair. The rest is set aside as the request's target.
  * @param root the appliance that is served at `/`, if there is such a one
  */
 export function routedUrl(request: IncomingMessage, root: string | undefined): string {
   const url = request.url ?? '/'
   if (!url.startsWith('/')) return url
-  const name = nameOfHost(request.headers.host) ?? (isOwn(url) ? undefined : root)
-  if (name === undefined) return url
-  mounts.set(request, '')
-  return `/${name}${url}`
+  const target = targetIn(url, nameOfHost(request.headers.host), root)
+  if (target === undefined) return url
+  targets.set(request, target)
+  return `/${target.name}/`
 }
 
-/** What the caller's path had before the appliance's own path: `/NAME`, or nothing. */
-export function mountOf(request: IncomingMessage): string {
-  return mounts.get(request) ?? `/${applianceOf(request.url ?? '')}`
+/** Where a request is bound for that `routedUrl` has seen; undefined for the proxy's own pages. */
+export function targetOf(request: IncomingMessage): Target | undefined {
+  return targets.get(request)
 }
 
-/** The first segment of a routed path. */
-export function applianceOf(url: string): string {
-  const end = url.slice(1).search(/[/?]/)
-  return end === -1 ? url.slice(1) : url.slice(1, end + 1)
-}
-
-/** What follows the first segment of a routed path, for the appliance; never empty. */
-export function pathOf(url: string): string {
-  const rest = url.slice(applianceOf(url).length + 1)
-  return rest.startsWith('/') ? rest : `/${rest}`
+function targetIn(url: string, host: string | undefined, root: string | undefined): Target | undefined {
+  if (host !== undefined) return { name: host, path: url, mount: '' }
+  if (url.startsWith('/-/')) return undefined
+  if (root !== undefined) return { name: root, path: url, mount: '' }
+  const name = /^[a-z0-9][a-z0-9-]*(?=[/?]|$)/.exec(url.slice(1))?.[0]
+  if (name === undefined) return undefined
+  const rest = url.slice(name.length + 1)
+  return { name, path: rest.startsWith('/') ? rest : `/${rest}`, mount: `/${name}` }
 }
 
 function nameOfHost(host: string | undefined): string | undefined {
   return /^([a-z0-9][a-z0-9-]*)\.localhost(?::\d+)?$/i.exec(host ?? '')?.[1]?.toLowerCase()
-}
-
-/** The proxy's own pages keep their place where an appliance is served at the root. */
-function isOwn(url: string): boolean {
-  return url.startsWith('/-/')
 }

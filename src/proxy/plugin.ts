@@ -1,11 +1,11 @@
-import { METHODS } from 'node:http'
+import { type IncomingMessage, METHODS } from 'node:http'
 import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance } from 'fastify'
 import type { Appliance } from '../appliance.ts'
 import { Failure } from '../errors.ts'
 import { checkAccess } from './access.ts'
 import { forward } from './forward.ts'
-import { applianceOf, mountOf, pathOf } from './mount.ts'
+import { type Target, targetOf } from './mount.ts'
 
 /** Everything that can be forwarded: CONNECT asks for a tunnel, and TRACE would echo the session's fields. */
 const FORWARDED_METHODS = METHODS.filter(method => method !== 'CONNECT' && method !== 'TRACE')
@@ -23,32 +23,29 @@ export async function proxy(
     prefix: '/:appliance',
     upstream: '',
     httpMethods: FORWARDED_METHODS,
-    replyOptions: { getUpstream: request => find(request.url).origin },
+    // Its own sender stays unused: an upstream is asked for all the same.
+    replyOptions: { getUpstream: () => '' },
     async handler(request, reply) {
-      const appliance = find(request.url)
-      const path = pathOf(request.url)
+      const { appliance, target } = find(request.raw)
       const { account } = request
       account.appliance = appliance.name
-      account.path = path
-      checkAccess(appliance, account.caller, request.method, path)
+      account.path = target.path
+      checkAccess(appliance, account.caller, request.method, target.path)
       reply.hijack()
-      await forward(appliance, {
-        request: request.raw,
-        response: reply.raw,
-        path,
-        account,
-        mount: mountOf(request.raw),
-      })
+      await forward(appliance, { request: request.raw, response: reply.raw, target, account })
     },
   })
 
-  function find(url: string): Appliance {
-    const name = applianceOf(url)
-    const appliance = parts.appliances.get(name)
-    if (appliance !== undefined) return appliance
-    if (name === '-') throw new Failure('UNKNOWN_PATH', 'The proxy has no such page of its own.')
+  function find(request: IncomingMessage): { appliance: Appliance; target: Target } {
+    const target = targetOf(request)
+    const appliance = target && parts.appliances.get(target.name)
+    if (target !== undefined && appliance !== undefined) return { appliance, target }
+    if (request.url?.startsWith('/-/')) throw new Failure('UNKNOWN_PATH', 'The proxy has no such page of its own.')
     const names = [...parts.appliances.keys()]
-    const detail = `There is no appliance ${JSON.stringify(name)}; there are: ${names.join(', ')}.`
-    throw new Failure('UNKNOWN_APPLIANCE', detail, { extensions: { appliances: names } })
+    const said =
+      target === undefined ? 'The path begins with no name of an appliance' : `There is no appliance ${target.name}`
+    throw new Failure('UNKNOWN_APPLIANCE', `${said}; there are: ${names.join(', ')}.`, {
+      extensions: { appliances: names },
+    })
   }
 }

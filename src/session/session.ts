@@ -359,8 +359,10 @@ export class Session {
     const wait = this.#due === undefined ? undefined : Math.max(0, until(this.#parts.clock, this.#due))
     if (failure === undefined)
       return new Failure('NOT_SIGNED_IN', 'The first sign-in is under way.', { retryAfter: 1000 })
-    if (!transient.has(failure.code))
-      return new Failure(failure.code, failure.message, { retryAfter: wait, cause: failure })
+    if (!transient.has(failure.code)) {
+      const { code, message, extensions } = failure
+      return new Failure(code, message, { retryAfter: wait, cause: failure, extensions })
+    }
     const extensions = { reason: failure.code }
     return new Failure('NOT_SIGNED_IN', failure.message, { retryAfter: wait, cause: failure, extensions })
   }

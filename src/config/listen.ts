@@ -1,0 +1,87 @@
+import { readFile } from 'node:fs/promises'
+import { isAbsolute, resolve } from 'node:path'
+import Type, { type Static } from 'typebox'
+import { Check } from 'typebox/value'
+import type { Listen, ListenAddress } from '../listen/address.ts'
+import { listenOf } from './address.ts'
+import { codeOf, Obstacle } from './obstacle.ts'
+import { certificatesOf } from './trust.ts'
+
+const strict = { additionalProperties: false }
+
+export const DEFAULT_LISTEN = '127.0.0.1:8080'
+
+const Address = Type.String({
+  pattern: '^((\\[[0-9A-Fa-f:.]+\\]|[^\\s:\\[\\]]+):[0-9]{1,5}|unix:.+)$',
+  title: 'Address',
+  description: 'HOST:PORT such as 127.0.0.1:8080 or [::1]:8080, or unix:/path of a socket',
+})
+
+const Pair = Type.Object(
+  {
+    cert: Type.String({
+      minLength: 1,
+      title: 'Certificate',
+      description: 'PEM file with the certificate and its chain',
+    }),
+    key: Type.String({ minLength: 1, title: 'Key', description: 'PEM file with its private key, for its owner only' }),
+  },
+  strict,
+)
+
+const Secured = Type.Object(
+  {
+    address: Address,
+    tls: Type.Union([Type.Literal('auto'), Pair], {
+      title: 'TLS',
+      description: 'auto: a certificate of a local authority made once; or { cert, key }: PEM files',
+    }),
+  },
+  strict,
+)
+
+/** Where the proxy listens, as it stands in the configuration. */
+export const ListenEntry = Type.Union([Address, Secured], {
+  default: DEFAULT_LISTEN,
+  title: 'Listen',
+  description:
+    'Where the proxy listens: HOST:PORT such as 127.0.0.1:8080, unix:/path, or { address, tls: auto } or { address, tls: { cert, key } }',
+})
+export type ListenEntry = Static<typeof ListenEntry>
+
+export interface ListenConfiguration extends Listen {
+  /** Absolute paths of the files that it comes from. */
+  files: readonly string[]
+}
+
+/** @throws Obstacle */
+export async function listeningOf(entry: unknown, directory: string): Promise<ListenConfiguration> {
+  if (typeof entry === 'string') return { address: addressOf(entry, directory), files: [] }
+  if (!Check(ListenEntry, entry) || typeof entry === 'string') return { address: listenOf(DEFAULT_LISTEN), files: [] }
+  const address = addressOf(entry.address, directory)
+  if (entry.tls === 'auto') return { address, tls: 'auto', files: [] }
+  const { cert, key } = entry.tls
+  const pair = { cert: await certificatesOf(cert, directory), key: await keyOf(resolve(directory, key)) }
+  return { address, tls: pair, files: [resolve(directory, cert), resolve(directory, key)] }
+}
+
+function addressOf(text: string, directory: string): ListenAddress {
+  if (!text.startsWith('unix:')) return listenOf(text)
+  const path = text.slice('unix:'.length)
+  return { path: isAbsolute(path) ? path : resolve(directory, path) }
+}
+
+async function keyOf(file: string): Promise<string> {
+  const text = await readFile(file, 'latin1').catch((error: unknown) => {
+    throw new Obstacle(`${file} cannot be read (${codeOf(error)})`, 'Name a PEM file with the private key')
+  })
+  if (/-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/.test(text)) return text
+  throw new Obstacle(`${file} holds no private key`, 'Name a PEM file: -----BEGIN PRIVATE KEY----- must be in it')
+}
+
+/** Whether only this machine, or who may open a file on it, can connect. */
+export function isPrivate({ address }: Listen): boolean {
+  if (!('host' in address)) return true
+  const { host } = address
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
+}
