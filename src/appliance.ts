@@ -61,6 +61,15 @@ export class Appliance {
     return this.#client
   }
 
+  /** How its certificate is checked. */
+  get trust(): 'verified' | 'own authority' | 'pinned' | 'not verified' | 'no TLS' {
+    const { url, tls } = this.#configuration
+    if (url.startsWith('http:')) return 'no TLS'
+    if (tls.fingerprint !== undefined) return 'pinned'
+    if (!tls.verify) return 'not verified'
+    return tls.ca === undefined ? 'verified' : 'own authority'
+  }
+
   /** What may be done there, by whomever. */
   get access(): ApplianceConfiguration['access'] {
     return this.#configuration.access

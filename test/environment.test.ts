@@ -157,7 +157,7 @@ test('a flag wins over the environment, and the environment over the file', asyn
   assert.equal(await load({}, env), '127.0.0.2 2222 named')
   assert.equal(await load(flags, env), '127.0.0.3 3333 flag')
   assert.equal(await load({ port: '0' }, { HOST: '[::1]' }), '[::1] 0 one')
-  assert.equal(await load({ host: '[::1]' }, { PORT: '', HOST: '', CONFIG: '' }), '::1 1111 one')
+  assert.equal(await load({ host: '[::1]' }, { PORT: '', HOST: '', CONFIG: '' }), '[::1] 1111 one')
   assert.equal(await load({}, { ...single, PORT: '4444' }), '127.0.0.1 4444 appliance')
 })
 

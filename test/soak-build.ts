@@ -14,7 +14,10 @@ export async function buildProduct(t: Context): Promise<string> {
   t.after(() => rm(folder, { recursive: true }))
   const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
   const outDir = join(folder, 'dist')
-  await promisify(execFile)(process.execPath, [compiler, '-p', join(root, 'tsconfig.build.json'), '--outDir', outDir])
+  const build = [compiler, '-p', join(root, 'tsconfig.build.json'), '--outDir', outDir]
+  await promisify(execFile)(process.execPath, build).catch(({ stdout }) => {
+    throw new Error(`the product could not be built:\n${stdout}`)
+  })
   await cp(join(root, 'package.json'), join(folder, 'package.json'))
   await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
   return join(outDir, 'main.js')

@@ -9,7 +9,9 @@ import { ConfigurationError } from '../config/mistake.ts'
 import { Obstacle } from '../config/obstacle.ts'
 import { type Call, textOf, UsageError } from './command.ts'
 
-const Listening = Type.Object({ listen: Type.String() })
+const Listening = Type.Object({
+  listen: Type.Union([Type.String(), Type.Object({ address: Type.String(), tls: Type.Unknown() })]),
+})
 
 /**
  * Where the running proxy is: --url, or HOST and PORT, or what the configuration says. Of the file only `listen` is
@@ -20,20 +22,32 @@ export async function proxyUrl({ options, io }: Call): Promise<string> {
   if (url !== undefined) return url.replace(/\/+$/, '')
   const settings = readSettings(io.env)
   const file = textOf(options.config)
-  const listen = await listenIn(file ?? settings.config, io.cwd, { named: file !== undefined })
+  const { address, tls } = await listenIn(file ?? settings.config, io.cwd, { named: file !== undefined })
+  const isMoved = settings.host !== undefined || settings.port !== undefined
+  if (address.startsWith('unix:') && !isMoved) return `unix:${resolve(io.cwd, address.slice('unix:'.length))}`
+  const listen = listenOf(address.startsWith('unix:') ? DEFAULT_LISTEN : address)
   const host = reachable(settings.host ?? listen.host)
-  return `http://${host.includes(':') ? `[${host}]` : host}:${settings.port ?? listen.port}`
+  const scheme = tls === undefined ? 'http' : 'https'
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${settings.port ?? listen.port}`
 }
 
 /** A file that nobody named may be missing or broken: then the default counts. */
-async function listenIn(file: string, directory: string, { named }: { named: boolean }) {
+async function listenIn(
+  file: string,
+  directory: string,
+  { named }: { named: boolean },
+): Promise<{ address: string; tls?: unknown }> {
+  const standard = { address: DEFAULT_LISTEN }
   try {
     const { value } = await readDocument(file, resolve(directory, file))
-    return listenOf(Check(Listening, value) ? value.listen : DEFAULT_LISTEN)
+    const listen = Check(Listening, value) ? value.listen : DEFAULT_LISTEN
+    const found = typeof listen === 'string' ? { address: listen } : listen
+    if (!found.address.startsWith('unix:')) listenOf(found.address)
+    return found
   } catch (error) {
     const isMistake = error instanceof ConfigurationError || error instanceof Obstacle
     if (!isMistake) throw error
-    if (!named) return listenOf(DEFAULT_LISTEN)
+    if (!named) return standard
     throw new UsageError(error instanceof Obstacle ? `${file}: ${error.message}. ${error.remedy}.` : error.message)
   }
 }

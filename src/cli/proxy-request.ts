@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox'
 import { Check } from 'typebox/value'
-import { request } from 'undici'
+import { Agent, request } from 'undici'
 import { CommandError } from './command.ts'
 
 /** Milliseconds for what the proxy knows by itself. */
@@ -35,6 +35,8 @@ export interface ProxyRequest {
   method: 'GET' | 'POST'
   path: string
   body?: unknown
+  /** The secret of a caller, where the proxy wants one. */
+  key?: string | undefined
   /** Milliseconds. */
   timeout: number
 }
@@ -44,16 +46,24 @@ export interface ProxyRequest {
  * @returns the parsed body of a 2xx
  * @throws CommandError when there is no proxy, or when it answers with a problem
  */
-export async function askProxy({ url, method, path, body, timeout }: ProxyRequest): Promise<unknown> {
-  if (!URL.canParse(url)) throw new CommandError(`${url} is not a URL. Write --url http://HOST:PORT.`)
-  const answer = await request(`${url}${path}`, {
+export async function askProxy({ url, method, path, body, key, timeout }: ProxyRequest): Promise<unknown> {
+  if (!URL.canParse(url)) throw new CommandError(`${url} is not a URL. Write --url http://HOST:PORT or unix:/path.`)
+  const socketPath = url.startsWith('unix:') ? url.slice('unix:'.length) : undefined
+  const dispatcher = new Agent(socketPath === undefined ? {} : { connect: { socketPath } })
+  const answer = await request(`${socketPath === undefined ? url : 'http://localhost'}${path}`, {
     method,
+    dispatcher,
     signal: AbortSignal.timeout(timeout),
-    ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    headers: {
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(key === undefined ? {} : { 'x-proxy-key': key }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   }).catch(error => {
     throw unreachable(url, timeout, error)
   })
   const content = parsed(await answer.body.text())
+  await dispatcher.close()
   if (answer.statusCode >= 200 && answer.statusCode < 300 && content !== undefined) return content
   if (!Check(ProblemAnswer, content)) {
     throw new CommandError(`What answers at ${url} is not veeam-auth-proxy. Say with --url where the proxy is.`)

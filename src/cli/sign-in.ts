@@ -14,7 +14,13 @@ export const signIn: Command = {
       import('./proxy-request.ts'),
     ])
     const path = `/-/appliances/${encodeURIComponent(name)}/sign-in`
-    const answer = await askProxy({ url: await proxyUrl(call), method: 'POST', path, timeout: SIGN_IN })
+    const answer = await askProxy({
+      url: await proxyUrl(call),
+      method: 'POST',
+      path,
+      key: call.io.env.PROXY_KEY,
+      timeout: SIGN_IN,
+    })
     print(call.io.stdout, `${name}: signed in; the session is ${stateIn(answer)}.`)
     return 0
   },

@@ -18,11 +18,14 @@ export const status: Command = {
     ])
     const url = await proxyUrl(call)
     if (call.options.live === true) {
-      await askProxy({ url, method: 'GET', path: '/-/livez', timeout: QUICK })
+      await askProxy({ url, method: 'GET', path: '/-/livez', key: call.io.env.PROXY_KEY, timeout: QUICK })
       print(call.io.stdout, 'live')
       return 0
     }
-    return show(await askProxy({ url, method: 'GET', path: '/-/status', timeout: QUICK }), call)
+    return show(
+      await askProxy({ url, method: 'GET', path: '/-/status', key: call.io.env.PROXY_KEY, timeout: QUICK }),
+      call,
+    )
   },
 }
 

@@ -68,12 +68,13 @@ export async function status(app: FastifyInstance, parts: StatusParts): Promise<
 }
 
 /** Times as ISO 8601, null where there is none. */
-function describe({ name, product, origin, session }: Appliance) {
+function describe({ name, product, origin, session, trust }: Appliance) {
   const { state, grant, since, expiresAt, renewsAt, lastError } = session.status()
   return {
     name,
     product: product.name,
     url: origin,
+    trust,
     state,
     grant: grant ?? null,
     since: iso(since),
