@@ -1,3 +1,4 @@
+// Long because the rules are a table of every field.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,3 +1,4 @@
+// Long because it is a corpus of answers.
 import assert from 'node:assert/strict'
 import { createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
@@ -237,19 +238,32 @@ test('what decodes to a hundred megabytes comes down as the bytes that it is', a
   assert.ok(whole[0]?.body.equals(bomb))
 })
 
-test('a caller of HTTP/1.0 can tell an answer that breaks off from a whole one', async t => {
-  let end = '0\r\n\r\n'
-  const { url } = await start(t, (_, socket) => void socket.end(chunked(`2\r\nok\r\n${end}`)))
-  for (const [last, ending] of [
-    ['0\r\n\r\n', 'end'],
-    ['', 'ECONNRESET'],
-  ] as const) {
-    end = last
-    const caller = openRaw(t, url)
-    caller.say('GET /box/odd HTTP/1.0\r\nHost: localhost\r\n\r\n')
-    await caller.closed()
-    assert.equal(caller.ending(), ending, caller.text())
-  }
+test('a caller of HTTP/1.0 gets an answer in chunks without their framing, and its end by the end of the connection', async t => {
+  const { url } = await start(t, (_, socket) => socket.write(chunked('2\r\nok\r\n0\r\n\r\n')))
+  const caller = openRaw(t, url)
+  caller.say('GET /box/odd HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n')
+  await caller.closed()
+  assert.match(caller.text(), /^HTTP\/1\.1 200 OK\r\n(?!.*chunked).*\r\n\r\nok$/s)
+})
+
+test('a 401 that breaks off while the session is renewed is replaced by the answer to the replay', async t => {
+  let nth = 0
+  const appliance = await startRawAppliance(t, {
+    answer(_, socket) {
+      nth += 1
+      if (nth > 1) return void socket.write(answerOf('ok'))
+      socket.write('HTTP/1.1 401 Unauthorized\r\nContent-Length: 100\r\n\r\nhalf')
+      setTimeout(() => socket.destroy(), 50)
+    },
+    token: socket => {
+      const token = answerOf(`{"access_token":"access-${appliance.grants}","expires_in":3600}`)
+      setTimeout(() => socket.write(token), appliance.grants > 1 ? 300 : 0)
+    },
+  })
+  const { url } = await startProxy(t, [applianceAt(appliance, 'azure')])
+  await eventually('ready', async () => (await get(url, '/-/readyz')).status === 200)
+  const { statuses, body } = await ask(t, url)
+  assert.deepEqual([statuses, body, nth], [[200], 'ok', 2])
 })
 
 /** What an appliance does for ever. */

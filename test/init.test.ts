@@ -62,7 +62,7 @@ test('what init writes is a valid configuration once its variable is set, with a
     appliances.map(({ name }) => name),
     ['tenant'],
   )
-  assert.deepEqual(listen, { host: '127.0.0.1', port: 8080 })
+  assert.deepEqual(listen.address, { host: '127.0.0.1', port: 8080 })
 
   const [head, tail = ''] = example.split('# Remove the # in front of what you need.\n')
   const all = await readConfiguration(folder.write('b.yaml', `${head}\n${tail.replace(/^( *)#/gm, '$1')}`), env)

@@ -115,8 +115,9 @@ describe('a listener', { concurrency: 6 }, () => {
   test('an offer of h2c over TLS is not taken up either', async t => {
     const { listener, ca } = await listenSecurely(t, { onUpgrade: echoSocket })
     const headers = { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c', 'http2-settings': 'AAMAAABk' }
-    const { status, json } = await ask(listener.url, { ca, method: 'PUT', body: 'whole', headers })
+    const { status, json, body } = await ask(listener.url, { ca, method: 'PUT', body: 'whole', headers })
     assert.deepEqual([status, json.method, json.body], [200, 'PUT', 'whole'])
+    assert.doesNotMatch(body, /upgrade|http2-settings/i)
   })
 
   test('closing lets a request in flight finish and then ends its connection', async t => {

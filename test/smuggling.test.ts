@@ -1,3 +1,4 @@
+// Long because it is a corpus: what breaks proxies is known, and each line of it once did.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -209,6 +210,14 @@ const firstLines: Row[] = [
     asked(GET, 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAA'),
     { body: '' },
   ],
+  [
+    'an upgrade, a length and chunks',
+    post(
+      'Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 5\r\nTransfer-Encoding: chunked',
+      `0\r\n\r\n${SECOND}`,
+    ),
+    'refused',
+  ],
   ['HTTP/1.0', asked('GET /box/first HTTP/1.0'), { body: '' }],
   ['bytes beyond ASCII in its path', asked('GET /box/first\xc3\xbc HTTP/1.1') + SECOND, 'refused'],
 ]
@@ -298,15 +307,40 @@ test('requests in one packet are one request upstream each, and are answered in 
   assert.deepEqual([requests.map(targetOf).sort(), faults], [targets.sort(), []])
 })
 
-test('what follows a request with Connection: close is no request', async t => {
+test('what follows a last request is no request, and what is none spoils no answer before it', async t => {
   const { url, requests } = await start(t)
-  const caller = openRaw(t, url)
-  caller.say(asked(GET, 'Connection: close') + SECOND)
-  await caller.closed()
-  await aWhile()
-  const [status, ...more] = caller.statuses()
-  assert.deepEqual([requests.map(targetOf), more], [status === 200 ? ['/first'] : [], []])
-  assert.ok(status === 200 || status === 400, String(status))
+  for (const bytes of [asked(GET, 'Connection: close') + SECOND, `${asked(GET)}\0${SECOND}`]) {
+    requests.length = 0
+    const caller = openRaw(t, url)
+    caller.say(bytes)
+    await caller.closed()
+    await aWhile()
+    assert.deepEqual([caller.statuses()[0], requests.map(targetOf)], [200, ['/first']])
+    assert.ok(
+      caller
+        .statuses()
+        .slice(1)
+        .every(status => status === 400),
+    )
+  }
+})
+
+test('who offers another protocol is served in HTTP/1.1, body and following requests included', async t => {
+  const { url, requests, faults } = await start(t)
+  for (const offer of ['h2c', 'foo/1', 'h2c, websocket', 'TLS/1.0']) {
+    requests.length = 0
+    const upgrade = `Connection: Upgrade, HTTP2-Settings\r\nUpgrade: ${offer}\r\nHTTP2-Settings: AAMAAABkAARAAAAA`
+    const caller = openRaw(t, url)
+    caller.say(post(`${upgrade}\r\nContent-Length: 2`, 'ok'))
+    await caller.heard(1)
+    caller.say(post(`${upgrade}\r\nTransfer-Encoding: chunked`, '2\r\nok\r\n0\r\n\r\n'))
+    await caller.heard(2)
+    caller.say(asked(GET, upgrade) + SECOND)
+    await caller.heard(4)
+    assert.deepEqual([caller.statuses(), faults], [[200, 200, 200, 200], []], offer)
+    const up = requests.map(request => `${targetOf(request)} ${request.body}`).sort()
+    assert.deepEqual(up, ['/first ', '/first ok', '/first ok', '/second '], offer)
+  }
 })
 
 test('a large upload that is answered early leaves its connection usable, or closed in order', async t => {

@@ -18,7 +18,14 @@ export const code: Command = {
     const url = await proxyUrl(call)
     const typed = given ?? (await askFor(`Code for ${name}: `, call.io))
     const path = `/-/appliances/${encodeURIComponent(name)}/code`
-    const answer = await askProxy({ url, method: 'POST', path, body: { code: typed }, timeout: SIGN_IN })
+    const answer = await askProxy({
+      url,
+      method: 'POST',
+      path,
+      body: { code: typed },
+      key: call.io.env.PROXY_KEY,
+      timeout: SIGN_IN,
+    })
     print(call.io.stdout, `${name}: the code was accepted; the session is ${stateIn(answer)}.`)
     return 0
   },

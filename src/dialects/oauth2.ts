@@ -26,6 +26,9 @@ const DEFAULT_LIFE = 300_000
 const LONGEST_LIFE = 365 * 86_400_000
 const LONGEST_WAIT = 86_400_000
 
+/** Visible ASCII: what else RFC 6749 (appendix A.12) would allow cannot stand behind `Bearer`. */
+const SENDABLE = /^[!-~]+$/
+
 const Text = Type.Optional(Type.Union([Type.String(), Type.Null()]))
 
 /** What the products' token answers have in common; everything else in them is left alone. */
@@ -70,6 +73,9 @@ export function understand(grant: Grant, answer: WireAnswer): Outcome {
   const body = parseJson(answer.body)
   if (!Check(TokenAnswer, body)) {
     throw new Failure('ANSWER_BROKEN', `The appliance answered the sign-in with ${answer.status} and no token.`)
+  }
+  if (body.access_token && !SENDABLE.test(body.access_token)) {
+    throw new Failure('ANSWER_BROKEN', 'The appliance answered the sign-in with a token that no field can carry.')
   }
   if (body.access_token) return { type: 'granted', tokens: tokensOf(body.access_token, body) }
   if (body.mfa_token) return { type: 'mfa-required', mfaToken: body.mfa_token }

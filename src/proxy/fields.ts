@@ -115,7 +115,9 @@ export function fieldsDown(raw: readonly string[], link: (value: string) => stri
     const lower = name.toLowerCase()
     if (!mayGoDown(lower) || dropped.includes(lower)) continue
     const value = raw[i + 1] ?? ''
-    fields.push(name, lower === 'location' || lower === 'content-location' ? link(value) : value)
+    // Node.js encodes this one anew when it comes after a length (nodejs/node#46528), and then it is not the same bytes.
+    if (lower === 'content-disposition') fields.unshift(name, value)
+    else fields.push(name, lower === 'location' || lower === 'content-location' ? link(value) : value)
   }
   return fields
 }

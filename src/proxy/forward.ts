@@ -5,6 +5,7 @@ import { Failure } from '../errors.ts'
 import type { LiveSession } from '../session/live.ts'
 import type { Session } from '../session/session.ts'
 import type { Sending } from '../upstream/client.ts'
+import type { Awaited, Deadlines } from '../upstream/deadlines.ts'
 import { isConnectionLoss, upstreamFailure } from '../upstream/failure.ts'
 import type { Account } from './account.ts'
 import { bodyOf, type RequestBody } from './body.ts'
@@ -89,7 +90,18 @@ class Forwarding {
 
   send(live: LiveSession): void {
     const sending = this.#sending(live, this.#body.payload)
-    this.#appliance.client.dispatch(sending, new Answer(this, live, sending))
+    const answer = new Answer(this, live, sending)
+    this.#await(answer)
+    this.#appliance.client.dispatch(sending, answer)
+  }
+
+  /** The time for an answer begins when the whole request is out of the caller's hands. */
+  #await(answer: Answer): void {
+    const { request } = this.#forwarded
+    const { deadlines } = this.#appliance.client
+    answer.deadlines = deadlines
+    if (request.complete) deadlines.add(answer)
+    else request.once('end', () => answer.begun || deadlines.add(answer))
   }
 
   #sending(live: LiveSession, payload: RequestBody['payload']): Sending {
@@ -124,7 +136,9 @@ class Forwarding {
     answer.discard()
     this.#forwarded.account.replayed = true
     const sending = this.#sending(renewed, body)
-    this.#appliance.client.dispatch(sending, new Answer(this, renewed, sending))
+    const second = new Answer(this, renewed, sending)
+    this.#await(second)
+    this.#appliance.client.dispatch(sending, second)
   }
 
   /** Begins the caller's answer with the appliance's status and fields. */
@@ -150,7 +164,9 @@ class Forwarding {
     const safe = SAFE.has(request.method ?? '') && this.#body.payload === null
     if (used && safe && !answer.begun && !this.#resent && isConnectionLoss(error)) {
       this.#resent = true
-      this.#appliance.client.dispatchFresh(answer.sending, new Answer(this, answer.live, answer.sending))
+      const second = new Answer(this, answer.live, answer.sending)
+      this.#await(second)
+      this.#appliance.client.dispatchFresh(answer.sending, second)
       return
     }
     give(this.#forwarded, error, this.#appliance)
@@ -164,14 +180,19 @@ interface Head {
   raw: readonly string[]
 }
 
+/** Answers that have no body, whatever their fields say (RFC 9110, section 6.4.1). */
+const BODILESS = new Set([204, 304])
+
 /** One answer of the appliance on its way down. */
-class Answer implements Dispatcher.DispatchHandler {
+class Answer implements Dispatcher.DispatchHandler, Awaited {
+  deadlines: Deadlines | undefined
   readonly live: LiveSession
   readonly sending: Sending
   readonly #forwarding: Forwarding
   #head: Head | undefined
   #response: ServerResponse | undefined
   #discarded = false
+  #controller: Dispatcher.DispatchController | undefined
 
   constructor(forwarding: Forwarding, live: LiveSession, sending: Sending) {
     this.#forwarding = forwarding
@@ -185,18 +206,38 @@ class Answer implements Dispatcher.DispatchHandler {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
     this.#forwarding.started(controller)
+  }
+
+  expire(): void {
+    this.#controller?.abort(new Failure('APPLIANCE_TIMEOUT', 'No answer began in time.'))
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, message = ''): void {
     if (status < 200) return
-    this.#head = { status, message, raw: texts(controller.rawHeaders) }
+    this.deadlines?.delete(this)
+    const raw = texts(controller.rawHeaders)
+    // With another coding undici would pass the frames on as the body.
+    if (valuesOf(raw, 'transfer-encoding').some(coding => coding.toLowerCase() !== 'chunked')) {
+      controller.abort(new Failure('ANSWER_BROKEN', 'The answer has a transfer coding that is not known.'))
+      return
+    }
+    this.#head = { status, message, raw }
     if (!this.#forwarding.holds(this, controller, status)) this.pass()
   }
 
   /** Lets the answer through to the caller, with a note in `Proxy-Status` (RFC 9209) if any. */
   pass(note?: string): void {
-    if (this.#head !== undefined) this.#response = this.#forwarding.begin(this.live, this.#head, note)
+    if (this.#head === undefined) return
+    const response = this.#forwarding.begin(this.live, this.#head, note)
+    if (!BODILESS.has(this.#head.status)) {
+      this.#response = response
+      return
+    }
+    // Whatever follows is no part of it, and undici takes the length that a 304 may state for a broken answer.
+    this.#discarded = true
+    response.end()
   }
 
   /** Reads the answer to its end for nobody, so that its connection can be used again. */
@@ -218,6 +259,7 @@ class Answer implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    this.deadlines?.delete(this)
     if (!this.#discarded) this.#forwarding.failed(error, this)
   }
 }

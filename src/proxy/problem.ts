@@ -49,7 +49,7 @@ export function problemFields(failure: Failure): Record<string, string> {
 /** Answers on the raw response, where Fastify has let go of it. Once an answer has begun it can only be broken off. */
 export function writeProblem(response: ServerResponse, failure: Failure, appliance?: string): void {
   if (response.headersSent || response.destroyed) {
-    response.destroy()
+    breakOff(response)
     return
   }
   const body = problemBody(failure, appliance)
@@ -58,4 +58,10 @@ export function writeProblem(response: ServerResponse, failure: Failure, applian
     'content-length': body.length,
   })
   response.end(body)
+}
+
+/** Ends an answer so that its caller sees that it is not whole. One of HTTP/1.0 may have no other sign than a reset. */
+function breakOff(response: ServerResponse): void {
+  if (response.req.httpVersionMinor === 0 && response.socket !== null) response.socket.resetAndDestroy()
+  else response.destroy()
 }

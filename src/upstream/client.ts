@@ -1,6 +1,7 @@
 import { Client, type Dispatcher, Pool } from 'undici'
 import type { WireAnswer, WireRequest } from '../dialects/index.ts'
 import { Failure } from '../errors.ts'
+import { Deadlines } from './deadlines.ts'
 import { upstreamFailure } from './failure.ts'
 import { connector, inspectCertificate, type Trust } from './trust.ts'
 
@@ -51,6 +52,8 @@ export class UpstreamClient {
   readonly #trust: Trust
   readonly #timeouts: Timeouts
   readonly #connect: ReturnType<typeof connector>
+  /** For answers that have not begun. */
+  readonly deadlines: Deadlines
   #pool: Pool
 
   /** @param parts.origin without a trailing slash */
@@ -58,6 +61,7 @@ export class UpstreamClient {
     this.origin = parts.origin
     this.#trust = parts.trust
     this.#timeouts = parts.timeouts
+    this.deadlines = new Deadlines(parts.timeouts.firstByte)
     this.#connect = connector(parts.trust, this.#timeouts.connect)
     this.#pool = this.#open()
   }

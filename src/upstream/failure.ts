@@ -27,8 +27,8 @@ export function upstreamFailure(error: unknown): Failure {
   if (fault !== undefined) {
     return new Failure('CERTIFICATE_UNTRUSTED', `The certificate is not trusted: ${fault}.`, { cause: error })
   }
-  // undici's words for an answer that begins with 100 although nothing was expected.
-  const code = error instanceof Error && error.message === 'bad response' ? '' : codeOf(error)
+  // undici's words for an answer of 100 or 101 that nothing had asked for.
+  const code = error instanceof Error && /^bad (response|upgrade)$/.test(error.message) ? '' : codeOf(error)
   const [failure, detail] = known[code] ?? broken(code)
   return new Failure(failure, detail, { cause: error })
 }
