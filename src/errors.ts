@@ -150,6 +150,21 @@ export const failures = {
     remedy:
       'Call other paths: the proxy signs in by itself. allow: [credentials] of the appliance forwards this one too',
   },
+  URL_TOO_LONG: {
+    status: 414,
+    title: 'Path and query of the request are too long',
+    remedy: 'Send less in the query',
+  },
+  FIELDS_TOO_LARGE: {
+    status: 431,
+    title: 'The fields of the request are too many or too large',
+    remedy: 'Send fewer and shorter fields; cookies of other programs under the same host name are a common cause',
+  },
+  REQUEST_STALLED: {
+    status: 408,
+    title: 'The request stood still before it was whole',
+    remedy: 'Send the request without such a pause',
+  },
   BODY_TOO_LARGE: {
     status: 413,
     title: 'The body of the request is too large',

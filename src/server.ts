@@ -6,8 +6,8 @@ import { type Configuration, ConfigurationError } from './config/configuration.t
 import { Failure, messageOf } from './errors.ts'
 import { Fleet } from './fleet.ts'
 import { printed } from './listen/address.ts'
-import { Listener, type ListenerOptions, type RequestHandler } from './listen/listener.ts'
-import { LocalCertificates } from './listen/local-certificates.ts'
+import { Listener, type RequestHandler } from './listen/listener.ts'
+import type { LocalCertificates } from './listen/local-certificates.ts'
 import { Guard } from './proxy/guard.ts'
 import type { Redactor } from './redactor.ts'
 import { type Clock, systemClock } from './session/clock.ts'
@@ -34,7 +34,7 @@ export class ProxyServer {
   readonly #fleet: Fleet
   readonly #state: StateDirectory | undefined
   readonly #audit: Audit | undefined
-  readonly #handle: RequestHandler
+  readonly #listening: Listening
   #configuration: Configuration
   #guard: Guard
   #listener: Listener
@@ -47,7 +47,7 @@ export class ProxyServer {
     fleet: Fleet
     state: StateDirectory | undefined
     audit: Audit | undefined
-    handle: RequestHandler
+    listening: Listening
     configuration: Configuration
     guard: Guard
     listener: Listener
@@ -56,7 +56,7 @@ export class ProxyServer {
     this.#fleet = parts.fleet
     this.#state = parts.state
     this.#audit = parts.audit
-    this.#handle = parts.handle
+    this.#listening = parts.listening
     this.#configuration = parts.configuration
     this.#guard = parts.guard
     this.#listener = parts.listener
@@ -87,12 +87,16 @@ export class ProxyServer {
       version,
       log,
     })
-    const handle: RequestHandler = (request, response) => app.routing(request, response)
-    const listener = await openListener(configuration, handle, parts).catch(async (error: unknown) => {
+    const listening: Listening = {
+      handle: (request, response) => app.routing(request, response),
+      names: () => (server?.configuration ?? configuration).appliances.map(({ name }) => `${name}.localhost`),
+      authorityDirectory: parts.authorityDirectory,
+    }
+    const listener = await openListener(configuration, listening).catch(async (error: unknown) => {
       await state?.close()
       throw error
     })
-    server = new ProxyServer({ server: parts, fleet, state, audit, handle, configuration, guard, listener })
+    server = new ProxyServer({ server: parts, fleet, state, audit, listening, configuration, guard, listener })
     fleet.apply(configuration.appliances)
     return server
   }
@@ -150,7 +154,7 @@ export class ProxyServer {
       }
       const guard = await guardOf(next)
       const moved = listenKey(next) !== listenKey(this.#configuration)
-      const listener = moved ? await openListener(next, this.#handle, this.#parts) : this.#listener
+      const listener = moved ? await openListener(next, this.#listening) : this.#listener
       if (this.closing) {
         if (moved) void listener.drain()
         return
@@ -161,6 +165,7 @@ export class ProxyServer {
       this.#guard = guard
       this.#listener = listener
       this.#fleet.apply(next.appliances)
+      this.#listening.certificates?.refresh()
       this.onConfiguration?.(next)
       log.info({ appliances: next.appliances.length, url: this.url }, 'configuration reloaded')
       this.#audit?.write({ event: 'reload', accepted: true })
@@ -178,23 +183,36 @@ export class ProxyServer {
   }
 }
 
-async function openListener(
-  { listen, appliances, guard }: Configuration,
-  handle: RequestHandler,
-  { authorityDirectory: directory }: ServerParts,
-): Promise<Listener> {
-  const options: ListenerOptions = {
-    askForCertificate: guard.callers.some(({ certificate }) => certificate !== undefined),
-    names: () => appliances.map(({ name }) => `${name}.localhost`),
+/** What every listener of one server has in common. */
+interface Listening {
+  handle: RequestHandler
+  /** Names below localhost that a certificate by `tls: auto` is good for. */
+  names: () => readonly string[]
+  authorityDirectory: string | undefined
+  /** Made for the first listener that wants one. */
+  certificates?: LocalCertificates
+}
+
+async function openListener({ listen, guard }: Configuration, listening: Listening): Promise<Listener> {
+  const { handle, names, authorityDirectory: directory } = listening
+  const askForCertificate = guard.callers.some(({ certificate }) => certificate !== undefined)
+  if (listen.tls === 'auto' && directory !== undefined) {
+    // Loaded where it is wanted: it brings a whole library of cryptography along.
+    const { LocalCertificates } = await import('./listen/local-certificates.ts')
+    listening.certificates ??= await LocalCertificates.open({ directory })
   }
-  if (listen.tls !== 'auto' || directory === undefined) return Listener.open(listen, handle, options)
-  return Listener.open(listen, handle, { ...options, certificates: await LocalCertificates.open({ directory }) })
+  const { certificates } = listening
+  return Listener.open(listen, handle, {
+    askForCertificate,
+    names,
+    ...(certificates === undefined ? {} : { certificates }),
+  })
 }
 
 /** What takes another listener when it changes; a certificate can be shown anew by the same one. */
 function listenKey({ listen: { address, tls }, guard }: Configuration): string {
   const asks = guard.callers.some(({ certificate }) => certificate !== undefined)
-  return `${printed(address)} ${typeof tls} ${asks}`
+  return `${printed(address)} ${tls === 'auto' ? tls : typeof tls} ${asks}`
 }
 
 function guardOf({ guard, appliances }: Configuration): Promise<Guard> {

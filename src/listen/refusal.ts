@@ -4,26 +4,7 @@ import { failures } from '../errors.ts'
 import { PROBLEM_TYPE, type Problem } from '../proxy/problem.ts'
 
 /** What a listener refuses by itself, before any route. After each of them the connection ends. */
-const refusals = {
-  BAD_REQUEST: failures.BAD_REQUEST,
-  URL_TOO_LONG: {
-    status: 414,
-    title: 'Path and query of the request are too long',
-    remedy: 'Send less in the query',
-  },
-  FIELDS_TOO_LARGE: {
-    status: 431,
-    title: 'The fields of the request are too many or too large',
-    remedy: 'Send fewer and shorter fields; cookies of other programs under the same host name are a common cause',
-  },
-  REQUEST_STALLED: {
-    status: 408,
-    title: 'The request stood still before it was whole',
-    remedy: 'Send the request without such a pause',
-  },
-} as const satisfies Record<string, { status: number; title: string; remedy: string }>
-
-export type RefusalCode = keyof typeof refusals
+export type RefusalCode = 'BAD_REQUEST' | 'URL_TOO_LONG' | 'FIELDS_TOO_LARGE' | 'REQUEST_STALLED'
 
 /** Milliseconds in which a caller can still read its answer. */
 const LINGER = 1_000
@@ -32,13 +13,13 @@ const LINGER = 1_000
 export function refuse(response: ServerResponse, code: RefusalCode, detail: string): void {
   const body = bodyOf(code, detail)
   response.shouldKeepAlive = false
-  response.writeHead(refusals[code].status, { ...fields, 'content-length': body.length })
+  response.writeHead(failures[code].status, { ...fields, 'content-length': body.length })
   response.end(body)
 }
 
 /** Answers on the connection itself, where there is no request to answer. Nothing may have been answered before. */
 export function refuseConnection(socket: Duplex, code: RefusalCode, detail: string): void {
-  const { status } = refusals[code]
+  const { status } = failures[code]
   const body = bodyOf(code, detail)
   const head = Object.entries({ ...fields, connection: 'close', 'content-length': body.length })
     .map(([name, value]) => `${name}: ${value}\r\n`)
@@ -52,7 +33,7 @@ export function refuseConnection(socket: Duplex, code: RefusalCode, detail: stri
 const fields = { 'content-type': PROBLEM_TYPE, 'cache-control': 'no-store' }
 
 function bodyOf(code: RefusalCode, detail: string): Buffer {
-  const { status, title, remedy } = refusals[code]
+  const { status, title, remedy } = failures[code]
   const type = `urn:veeam-auth-proxy:problem:${code.toLowerCase().replaceAll('_', '-')}`
   const problem: Problem = { type, title, status, detail, code, source: 'proxy', remedy }
   return Buffer.from(JSON.stringify(problem))
