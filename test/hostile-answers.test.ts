@@ -1,12 +1,16 @@
 // Long because it is a corpus of answers.
 import assert from 'node:assert/strict'
-import { createServer, type Socket } from 'node:net'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { connect, createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
+import { ProxyServer } from '../src/server.ts'
 import { get, jsonOf, statusOf, valuesOf } from './caller.ts'
 import { answerOf, openRaw, type RawScript, startRawAppliance, targetOf } from './raw-http.ts'
-import { applianceAt, type Context, eventually, type Overrides, startProxy } from './rig.ts'
+import { applianceAt, type Context, eventually, type Overrides, silent, startProxy } from './rig.ts'
 
 /** A proxy before an appliance that answers `/odd` with these bytes, and other paths with their own name. */
 async function start(t: Context, odd: Partial<RawScript>['answer'], overrides: Overrides = {}) {
@@ -16,9 +20,10 @@ async function start(t: Context, odd: Partial<RawScript>['answer'], overrides: O
       socket.write(answerOf(message.start.startsWith('HEAD') ? '' : targetOf(message)))
     },
   })
-  const { url } = await startProxy(t, [applianceAt(appliance, 'azure', overrides)])
+  const proxy = await startProxy(t, [applianceAt(appliance, 'azure', overrides)])
+  const { url } = proxy
   await eventually('ready', async () => (await get(url, '/-/readyz')).status === 200)
-  return { appliance, url }
+  return { appliance, proxy, url }
 }
 
 /** A whole answer of the appliance, a failure of the table, or an answer that visibly breaks off. */
@@ -244,6 +249,44 @@ test('a caller of HTTP/1.0 gets an answer in chunks without their framing, and i
   caller.say('GET /box/odd HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n')
   await caller.closed()
   assert.match(caller.text(), /^HTTP\/1\.1 200 OK\r\n(?!.*chunked).*\r\n\r\nok$/s)
+})
+
+/** An appliance whose answer in chunks breaks off once its beginning has long arrived. */
+function breakOff(socket: Socket): void {
+  socket.write(chunked('2\r\nok\r\n'))
+  setTimeout(() => socket.end(), 60)
+}
+
+test('a caller of HTTP/1.0 can tell an answer that breaks off from a whole one by the reset of its connection', async t => {
+  const { url } = await start(t, (_, socket) => breakOff(socket))
+  const caller = openRaw(t, url)
+  caller.say('GET /box/odd HTTP/1.0\r\nHost: localhost\r\n\r\n')
+  await caller.closed()
+  assert.deepEqual([caller.text().slice(-2), caller.ending()], ['ok', 'ECONNRESET'])
+})
+
+test('over a Unix socket, where nothing can be reset, an answer that breaks off ends the connection and no more', async t => {
+  const { server, redactor } = await start(t, (_, socket) => breakOff(socket)).then(({ proxy }) => proxy)
+  const directory = await mkdtemp(join(tmpdir(), 'proxy-'))
+  t.after(() => rm(directory, { recursive: true }))
+  const path = join(directory, 'socket')
+  const listen = { address: { path }, files: [] }
+  const second = await ProxyServer.start({ ...server.configuration, listen }, { log: silent, version: '0', redactor })
+  t.after(() => second.close(500))
+  const ask10 = async (target: string) => {
+    const socket = connect(path)
+    t.after(() => socket.destroy())
+    let text = ''
+    socket.on('data', chunk => {
+      text += chunk
+    })
+    socket.on('error', () => undefined)
+    socket.write(`GET ${target} HTTP/1.0\r\nHost: localhost\r\n\r\n`)
+    await eventually('an end', () => socket.closed)
+    return text
+  }
+  assert.match(await ask10('/box/odd'), /\r\n\r\nok$/)
+  assert.match(await ask10('/-/livez'), /^HTTP\/1\.1 200 /)
 })
 
 test('a 401 that breaks off while the session is renewed is replaced by the answer to the replay', async t => {
