@@ -1,5 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, LogController } from 'fastify'
+import underPressure from '@fastify/under-pressure'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify'
 import type { Appliance } from './appliance.ts'
 import { Failure, messageOf } from './errors.ts'
 import type { Account } from './proxy/account.ts'
@@ -31,6 +38,9 @@ export interface EndedRequest {
   id: string
 }
 
+/** Milliseconds by which the event loop may lag, on average over a second, before requests are turned away. */
+const LONGEST_DELAY = 500
+
 /** A Fastify instance with every route, which does not listen: `routing` takes the requests of any server. */
 export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   const app = Fastify({
@@ -47,6 +57,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     genReqId: request => requestId(request.headers['x-request-id']),
   })
   guardEverything(app, parts.guard)
+  await app.register(underPressure, { maxEventLoopDelay: LONGEST_DELAY, pressureHandler: turnAway })
   app.addHook('onResponse', (request, reply, done) => {
     if (request.account)
       parts.onRequest?.(request.account, { method: request.method, status: reply.raw.statusCode, id: request.id })
@@ -68,6 +79,12 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   await app.register(proxy, parts)
   await app.ready()
   return app
+}
+
+/** The proxy's own pages go on: they say that the process lives, and what it is doing. */
+function turnAway(request: FastifyRequest): void {
+  if (request.originalUrl.startsWith('/-/')) return
+  throw new Failure('OVERLOADED', 'The process cannot keep up with its requests.', { retryAfter: 1_000 })
 }
 
 function answer(reply: FastifyReply, failure: Failure): FastifyReply {

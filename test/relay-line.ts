@@ -51,7 +51,8 @@ export class Line {
   reset(): void {
     this.#end()
     for (const socket of [this.#near, this.#far]) {
-      if (socket.connecting) socket.destroy()
+      // One whose FIN is under way cannot be reset any more: libuv refuses, and 'close' would never come.
+      if (socket.connecting || (socket.writableEnded && !socket.writableFinished)) socket.destroy()
       else socket.resetAndDestroy()
     }
   }

@@ -24,6 +24,8 @@ const USAGE = `npm run soak -- [options]
 const RECOVERY = 45_000
 /** How long after that a request may still meet what the fault left behind. */
 const SETTLE = 300
+/** How long letting go of everything may take, in milliseconds; then the run has failed, whatever else it found. */
+const LONGEST_END = 60_000
 /** A machine that stands still so long, in milliseconds, lets tokens expire under way. */
 const STANDSTILL = 250
 
@@ -59,7 +61,9 @@ async function main({ minutes, seed, kills }: { minutes: number; seed: number; k
   } catch (error) {
     mistakes.push(error instanceof Error ? (error.stack ?? error.message) : String(error))
   }
+  const watchdog = setTimeout(() => process.exit(1), LONGEST_END)
   for (const ending of endings.reverse()) await ending()
+  clearTimeout(watchdog)
   for (const mistake of mistakes.slice(0, 50)) print(`FAILED: ${mistake}`)
   print(mistakes.length === 0 ? 'passed' : `failed: ${mistakes.length} mistakes, seed ${seed}`)
   process.exitCode = mistakes.length === 0 ? 0 : 1
