@@ -118,6 +118,22 @@ describe('a connection that is lost', { concurrency: 4 }, () => {
     })
   }
 
+  test('a GET whose pooled connection is lost, and who finds the port closed then, gets 502 at once', async t => {
+    const { simulator, relay, url } = await startWarm(t)
+    relay.stall()
+    const replies = Array.from({ length: 5 }, () => get(url, `${root}/status/200`))
+    await sleep(300)
+    relay.refuse()
+    relay.reset()
+    relay.resume()
+    for (const reply of await Promise.all(replies)) {
+      assert.deepEqual([reply.status, reply.json.get('code')], [502, 'APPLIANCE_UNREACHABLE'])
+    }
+    relay.accept()
+    assert.equal((await get(url, `${root}/status/200`)).status, 200)
+    assert.equal(simulator.counts.requests, 2)
+  })
+
   test('a byte that changes on its way down is never delivered: what came before it is right, and the rest does not come', async t => {
     const { relay, url } = await start(t)
     relay.at(2_000_000, 'down', 'corrupt')

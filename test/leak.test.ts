@@ -58,6 +58,7 @@ async function live(
   }
   await pages()
   simulator.misbehave(undefined)
+  hear(await call(proxyUrl, { method: 'POST', path: '/-/appliances/box/sign-in' }))
   simulator.revoke('all')
   await get(proxyUrl, path, fields).catch(() => undefined)
   simulator.setPassword('changed')

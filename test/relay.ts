@@ -27,6 +27,8 @@ export interface Relay {
    * is cut, reset or stalled until `resume`, or that byte passes with all of its bits flipped. Up is to the appliance.
    */
   at(byte: number, direction: 'up' | 'down', what: Fault['what']): void
+  /** Faults of `at` that no connection has reached yet. */
+  pending(): number
   /** Those that are open now. */
   connections(): number
   close(): Promise<void>
@@ -66,6 +68,7 @@ export async function startRelay(target: { host: string; port: number }): Promis
       rules.bytesPerSecond = bytesPerSecond
     },
     at: (byte, direction, what) => void rules.faults.push({ byte, direction, what }),
+    pending: () => rules.faults.length,
     connections: () => lines.size,
     async close() {
       server.close()

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Fault as Misbehaviour } from '../src/simulator/index.ts'
+import { eventually } from './rig.ts'
 import type { Site, Target } from './soak-site.ts'
 
 /** Something that goes wrong at one appliance. */
@@ -79,8 +80,7 @@ export const faults: readonly Fault[] = [
     async strike({ relay }) {
       relay.at(40_000, 'down', 'corrupt')
       relay.reset()
-      // Until a connection has carried so much; callers see to it.
-      await sleep(4000)
+      await eventually('a connection has carried so much', () => relay.pending() === 0, 30_000)
     },
   },
   {

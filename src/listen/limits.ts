@@ -42,15 +42,19 @@ export function serverOptions({ head, headTimeout }: Limits): ServerOptions {
   }
 }
 
-/** What is too much about the head of a request, if anything. */
+/** What the head of a request has too much of, or says that could not be forwarded as what it is; if anything. */
 export function excessOf(
-  { url = '', rawHeaders }: IncomingMessage,
+  { url = '', rawHeaders, headers, httpVersion, httpVersionMajor }: IncomingMessage,
   { url: longest, fields: most }: Limits,
 ): { code: RefusalCode; detail: string } | undefined {
   if (url.length > longest) {
     return { code: 'URL_TOO_LONG', detail: `Path and query have ${url.length} bytes; ${longest} are served.` }
   }
   const fields = rawHeaders.length / 2
-  if (fields <= most) return undefined
-  return { code: 'FIELDS_TOO_LARGE', detail: `The request has ${fields} fields; ${most} are served.` }
+  if (fields > most)
+    return { code: 'FIELDS_TOO_LARGE', detail: `The request has ${fields} fields; ${most} are served.` }
+  if (httpVersionMajor !== 1) return { code: 'BAD_REQUEST', detail: `HTTP/${httpVersion} is not spoken here.` }
+  const coding = headers['transfer-encoding']
+  if (coding === undefined || coding.toLowerCase() === 'chunked') return undefined
+  return { code: 'BAD_REQUEST', detail: 'The only transfer coding that is understood is chunked.' }
 }

@@ -78,15 +78,13 @@ export class Listener {
       bodies.watch(request)
       handle(request, response, tag)
     })
-    if (onUpgrade !== undefined) {
-      server.on('upgrade', (request, socket, head) => {
-        const excess = excessOf(request, limits)
-        if (excess !== undefined) return listener.#refuse(socket, excess.code, excess.detail)
-        if (!isWebSocket(request)) return listener.#beginAgain(request, socket, head)
-        listener.#trackUpgraded(socket)
-        onUpgrade(request, socket, head, tag)
-      })
-    }
+    server.on('upgrade', (request, socket, head) => {
+      const excess = excessOf(request, limits)
+      if (excess !== undefined) return listener.#refuse(socket, excess.code, excess.detail)
+      if (onUpgrade === undefined || !isWebSocket(request)) return listener.#beginAgain(request, socket, head)
+      listener.#trackUpgraded(socket)
+      onUpgrade(request, socket, head, tag)
+    })
     await listener.#provideCertificate(listen, options)
     await listener.#listen().catch((error: unknown) => {
       listener.#forgetCertificate?.()
@@ -202,6 +200,13 @@ export class Listener {
     if (this.#refused.has(socket)) return
     this.#refused.add(socket)
     const waiting = [...this.#inFlight].filter(({ req }) => req.socket === socket)
+    const last = waiting.at(-1)
+    if (last?.req.complete) {
+      // What came before is whole, and gets its answer; what followed it is no request, and gets none.
+      last.shouldKeepAlive = false
+      last.once('close', () => socket.destroy())
+      return
+    }
     const isLate = waiting.length > 1 || waiting.some(({ headersSent }) => headersSent)
     if (isLate || !socket.writable) socket.destroy()
     else refuseConnection(socket, code, detail)

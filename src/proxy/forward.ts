@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Appliance } from '../appliance.ts'
 import { Failure } from '../errors.ts'
@@ -28,8 +29,9 @@ export interface Forwarded {
 export async function forward(appliance: Appliance, forwarded: Forwarded): Promise<void> {
   const { request, response, account } = forwarded
   const { admission, session } = appliance
+  let body: RequestBody | undefined
   try {
-    const body = await bodyOf(request, account, appliance.maxBody)
+    body = await bodyOf(request, account, appliance.maxBody)
     await admission.enter()
     if (response.closed) return admission.leave()
     response.once('close', () => admission.leave())
@@ -37,6 +39,8 @@ export async function forward(appliance: Appliance, forwarded: Forwarded): Promi
     if (!response.closed) new Forwarding(appliance, forwarded, body).send(live)
   } catch (error) {
     give(forwarded, error, appliance)
+    // What nobody will read any more would stand between this request and the next one on its connection.
+    if (body?.payload instanceof Readable) body.payload.destroy()
   }
 }
 

@@ -60,8 +60,13 @@ export function writeProblem(response: ServerResponse, failure: Failure, applian
   response.end(body)
 }
 
-/** Ends an answer so that its caller sees that it is not whole. One of HTTP/1.0 may have no other sign than a reset. */
+/**
+ * Ends an answer so that its caller sees that it is not whole. One of HTTP/1.0 has no other sign than a reset, which
+ * only plain TCP knows.
+ */
 function breakOff(response: ServerResponse): void {
-  if (response.req.httpVersionMinor === 0 && response.socket !== null) response.socket.resetAndDestroy()
+  const { socket, req } = response
+  const isTcp = socket !== null && socket.remoteAddress !== undefined && !('encrypted' in socket)
+  if (isTcp && req.httpVersionMinor === 0) socket.resetAndDestroy()
   else response.destroy()
 }
