@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { connect } from 'node:net'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { downloadBytes, simulatorRoot } from '../src/simulator/index.ts'
@@ -132,6 +133,27 @@ describe('a connection that is lost', { concurrency: 4 }, () => {
     relay.accept()
     assert.equal((await get(url, `${root}/status/200`)).status, 200)
     assert.equal(simulator.counts.requests, 2)
+  })
+
+  test('an upload that cannot be sent is answered, and its connection serves the next request', async t => {
+    const { relay, url } = await start(t)
+    relay.refuse()
+    const piece = `2710\r\n${'x'.repeat(10_000)}\r\n`
+    for (const [field, body] of [
+      ['Content-Length: 300000', 'x'.repeat(300_000)],
+      ['Transfer-Encoding: chunked', `${piece.repeat(30)}0\r\n\r\n`],
+    ]) {
+      const socket = connect(Number(new URL(url).port), '127.0.0.1')
+      t.after(() => socket.destroy())
+      let answers = ''
+      socket.on('data', chunk => {
+        answers += chunk.toString()
+      })
+      socket.write(`POST ${root}/uploads HTTP/1.1\r\nHost: localhost\r\n${field}\r\n\r\n${body}`)
+      await eventually('it is answered', () => answers.includes('APPLIANCE_UNREACHABLE'))
+      socket.write('GET /-/livez HTTP/1.1\r\nHost: localhost\r\n\r\n')
+      await eventually(`the next request is served after ${field}`, () => answers.includes('"status":"live"'), 5000)
+    }
   })
 
   test('a byte that changes on its way down is never delivered: what came before it is right, and the rest does not come', async t => {

@@ -44,7 +44,7 @@ export function serverOptions({ head, headTimeout }: Limits): ServerOptions {
 
 /** What the head of a request has too much of, or says that could not be forwarded as what it is; if anything. */
 export function excessOf(
-  { url = '', rawHeaders, headers, httpVersion, httpVersionMajor }: IncomingMessage,
+  { url = '', rawHeaders, headers, httpVersion, httpVersionMajor, httpVersionMinor }: IncomingMessage,
   { url: longest, fields: most }: Limits,
 ): { code: RefusalCode; detail: string } | undefined {
   if (url.length > longest) {
@@ -55,6 +55,6 @@ export function excessOf(
     return { code: 'FIELDS_TOO_LARGE', detail: `The request has ${fields} fields; ${most} are served.` }
   if (httpVersionMajor !== 1) return { code: 'BAD_REQUEST', detail: `HTTP/${httpVersion} is not spoken here.` }
   const coding = headers['transfer-encoding']
-  if (coding === undefined || coding.toLowerCase() === 'chunked') return undefined
-  return { code: 'BAD_REQUEST', detail: 'The only transfer coding that is understood is chunked.' }
+  if (coding === undefined || (coding.toLowerCase() === 'chunked' && httpVersionMinor > 0)) return undefined
+  return { code: 'BAD_REQUEST', detail: 'The only transfer coding that is understood is chunked, of HTTP/1.1.' }
 }

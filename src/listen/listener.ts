@@ -73,8 +73,13 @@ export class Listener {
     })
     server.on('request', (request, response) => {
       listener.#track(response)
+      // What was sent behind a refused request came before its sender knew, and may not be what it seems.
+      if (listener.#refused.has(request.socket)) return
       const excess = excessOf(request, limits)
-      if (excess !== undefined) return refuse(response, excess.code, excess.detail)
+      if (excess !== undefined) {
+        listener.#refused.add(request.socket)
+        return refuse(response, excess.code, excess.detail)
+      }
       bodies.watch(request)
       handle(request, response, tag)
     })
@@ -201,7 +206,7 @@ export class Listener {
     this.#refused.add(socket)
     const waiting = [...this.#inFlight].filter(({ req }) => req.socket === socket)
     const last = waiting.at(-1)
-    if (last?.req.complete) {
+    if (last?.req.complete && !waiting.some(({ headersSent }) => headersSent)) {
       // What came before is whole, and gets its answer; what followed it is no request, and gets none.
       last.shouldKeepAlive = false
       last.once('close', () => socket.destroy())
