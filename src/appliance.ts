@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { ApplianceConfiguration } from './config/configuration.ts'
-import type { Product } from './dialects/index.ts'
+import type { Dialect, Product } from './dialects/index.ts'
 import type { Redactor } from './redactor.ts'
 import type { Clock } from './session/clock.ts'
 import type { Keep } from './session/kept.ts'
@@ -25,6 +25,7 @@ export class Appliance {
   /** Without a trailing slash, the port left out where it is the scheme's own. */
   readonly origin: string
   readonly session: Session
+  readonly #links: Dialect['links']
   #configuration: ApplianceConfiguration
   #client: UpstreamClient
   #admission: Admission
@@ -40,8 +41,10 @@ export class Appliance {
     this.#configuration = configuration
     this.#client = clientOf(configuration)
     this.#admission = new Admission(configuration.maxInFlight)
+    const dialect = product.dialect(configuration.options)
+    this.#links = dialect.links
     this.session = new Session({
-      dialect: product.dialect(configuration.options),
+      dialect,
       credentials,
       origin,
       send: request => this.#client.send(request),
@@ -68,6 +71,12 @@ export class Appliance {
     if (tls.fingerprint !== undefined) return 'pinned'
     if (!tls.verify) return 'not verified'
     return tls.ca === undefined ? 'verified' : 'own authority'
+  }
+
+  /** Whether bodies hold links that do not lead here for a caller who came in under `mount`. */
+  hasForeignLinks(mount: string): boolean {
+    if (!this.#configuration.rewriteLinks) return false
+    return this.#links === 'absolute' || (this.#links === 'rooted' && mount !== '')
   }
 
   /** What may be done there, by whomever. */

@@ -1,9 +1,5 @@
 import assert from 'node:assert/strict'
-import { Readable } from 'node:stream'
-import { buffer } from 'node:stream/consumers'
 import { test } from 'node:test'
-import * as zlib from 'node:zlib'
-import { decoderFor } from '../src/proxy/link-encoding.ts'
 import { type LinkFormat, LinkRewriter } from '../src/proxy/link-rewriter.ts'
 import type { Standpoint } from '../src/proxy/links.ts'
 
@@ -118,40 +114,4 @@ test('the end of a message is not held back', () => {
       message,
     )
   }
-})
-
-test('an answer that came encoded is decoded and its links are rewritten', async () => {
-  const body = Buffer.from(`[${Array.from({ length: 2000 }, (_, i) => DOCUMENTS.json(i)).join('')}null]`)
-  const encoded: [string, Buffer][] = [
-    ['gzip', zlib.gzipSync(body)],
-    [' X-GZIP', zlib.gzipSync(body)],
-    ['deflate', zlib.deflateSync(body)],
-    ['br', zlib.brotliCompressSync(body)],
-  ]
-  for (const [coding, bytes] of encoded) {
-    const decoder = decoderFor(coding)
-    assert.ok(decoder !== undefined && decoder !== 'unknown', coding)
-    const rewriter = new LinkRewriter(FROM, 'json')
-    const out: Buffer[] = []
-    for await (const chunk of Readable.from([bytes.subarray(0, 99), bytes.subarray(99)]).pipe(decoder)) {
-      out.push(rewriter.write(chunk))
-    }
-    const rewritten = Buffer.concat([...out, rewriter.end()]).toString()
-    const expected = body.toString().replaceAll(`"${FROM.origin}`, `"${BASE}`)
-    assert.ok(rewritten === expected, coding)
-  }
-})
-
-test('what needs no decoding has no decoder, and what cannot be decoded is said to be so', () => {
-  for (const coding of [undefined, '', 'identity', 'Identity ']) assert.equal(decoderFor(coding), undefined)
-  for (const coding of ['compress', 'gzip, br', 'aes128gcm', 'x']) assert.equal(decoderFor(coding), 'unknown')
-})
-
-test('zstd is decoded where Node.js can', async () => {
-  const compress: unknown = Reflect.get(zlib, 'zstdCompressSync')
-  const decoder = decoderFor('zstd')
-  if (typeof compress !== 'function') return assert.equal(decoder, 'unknown')
-  assert.ok(decoder !== undefined && decoder !== 'unknown')
-  decoder.end(compress(Buffer.from('{"a":1}')))
-  assert.equal((await buffer(decoder)).toString(), '{"a":1}')
 })

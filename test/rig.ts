@@ -45,6 +45,7 @@ export function applianceAt(
     timeouts: { connect: 10_000, firstByte: 60_000, idle: 300_000 },
     maxInFlight: 256,
     maxBody: undefined,
+    rewriteLinks: true,
     access: { rule: {}, credentials: false },
     files: [],
     identity: `${product} ${simulator.url}`,

@@ -53,7 +53,19 @@ export async function applianceOf(parts: Parts): Promise<ApplianceConfiguration 
     ...(Check(Tls, entry.tls) && 'ca' in entry.tls ? [resolve(context.directory, entry.tls.ca)] : []),
   ]
   const access = { rule, credentials: Array.isArray(entry.allow) && entry.allow.includes('credentials') }
-  return { name, product, url, options, credentials, tls, ...limitsOf(entry), access, files, identity }
+  return {
+    name,
+    product,
+    url,
+    options,
+    credentials,
+    tls,
+    ...limitsOf(entry),
+    rewriteLinks: entry.rewriteLinks !== 'off',
+    access,
+    files,
+    identity,
+  }
 }
 
 /** Of the values as they stand in the configuration: a secret in a file or a variable counts by its place. */

@@ -64,6 +64,8 @@ export interface ApplianceConfiguration {
   maxInFlight: number
   /** Largest body of a request in bytes; undefined: any. */
   maxBody: number | undefined
+  /** Links in bodies are turned into ones that lead here. */
+  rewriteLinks: boolean
   /** What may be done there, by whomever. */
   access: { rule: PathRule; credentials: boolean }
   /** Absolute paths of the files that its secrets and certificates come from. */

@@ -102,6 +102,12 @@ const MaxBody = Type.String({
   description: 'Largest body of a request, such as 64MB; without it, any size',
 })
 
+const RewriteLinks = Type.Union([Type.Literal('auto'), Type.Literal('off')], {
+  default: 'auto',
+  title: 'Rewrite links',
+  description: 'auto: links to the appliance in JSON and XML lead to the proxy; off: bodies stay as they are',
+})
+
 const Allow = Type.Array(Type.Literal('credentials'), {
   title: 'Allow',
   description: 'credentials: also forward the paths that hand out tokens, which work without the proxy then',
@@ -144,6 +150,7 @@ const common = {
   timeouts: Type.Optional(Timeouts),
   maxInFlight: Type.Optional(MaxInFlight),
   maxBody: Type.Optional(MaxBody),
+  rewriteLinks: Type.Optional(RewriteLinks),
   ...ruleProperties,
   allow: Type.Optional(Allow),
 }

@@ -27,6 +27,7 @@ export const azure = defineProduct({
     defaultFields: {},
     keepsCookies: false,
     echo: [],
+    links: 'absolute',
   }),
 })
 

@@ -53,6 +53,11 @@ export interface Dialect {
   keepsCookies: boolean
   /** Cookies whose value is also sent as a field. */
   echo: readonly { cookie: string; field: string }[]
+  /**
+   * What links in bodies look like: with the appliance's own origin, from the root (which only a mount makes wrong), or
+   * there are none.
+   */
+  links: 'absolute' | 'rooted' | 'none'
 }
 
 /**

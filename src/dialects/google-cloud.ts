@@ -47,6 +47,7 @@ export const googleCloud = defineProduct({
       defaultFields: version,
       keepsCookies: false,
       echo: [],
+      links: 'none',
     }
   },
 })

@@ -65,6 +65,8 @@ export const microsoft365 = defineProduct({
       defaultFields: {},
       keepsCookies: !disabled,
       echo: typeof antiforgery === 'object' ? antiforgery.echo : [],
+      // Its guide, 'Global changes': since v6 links name neither host nor port.
+      links: Number(apiVersion.slice(1)) < 6 ? 'absolute' : 'rooted',
     }
   },
 })

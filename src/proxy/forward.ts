@@ -11,9 +11,11 @@ import { isConnectionLoss, upstreamFailure } from '../upstream/failure.ts'
 import type { Account } from './account.ts'
 import { bodyOf, type RequestBody } from './body.ts'
 import { fieldsDown, fieldsUp, valuesOf } from './fields.ts'
+import type { LinkRewriter } from './link-rewriter.ts'
 import { rewriteLink } from './links.ts'
 import type { Target } from './mount.ts'
 import { writeProblem } from './problem.ts'
+import { rewritingOf } from './rewriting.ts'
 
 export interface Forwarded {
   request: IncomingMessage
@@ -38,9 +40,7 @@ export async function forward(appliance: Appliance, forwarded: Forwarded): Promi
     const live = session.current() ?? (await waited(session, account))
     if (!response.closed) new Forwarding(appliance, forwarded, body).send(live)
   } catch (error) {
-    give(forwarded, error, appliance)
-    // What nobody will read any more would stand between this request and the next one on its connection.
-    if (body?.payload instanceof Readable) body.payload.destroy()
+    give(forwarded, error, appliance, body)
   }
 }
 
@@ -54,10 +54,17 @@ async function waited(session: Session, account: Account): Promise<LiveSession> 
 }
 
 /** Answers with a problem. */
-function give({ response, account }: Forwarded, error: unknown, { name }: Appliance): void {
+function give(
+  { response, account }: Forwarded,
+  error: unknown,
+  { name }: Appliance,
+  body: RequestBody | undefined,
+): void {
   const failure = upstreamFailure(error)
   account.failure = failure.code
   writeProblem(response, failure, name)
+  // What nobody will read any more would stand between this request and the next one on its connection.
+  if (body?.payload instanceof Readable) body.payload.destroy()
 }
 
 /** Methods whose effect is the same once or twice, and that are sent again when a connection was lost. */
@@ -88,6 +95,10 @@ class Forwarding {
     })
   }
 
+  get response(): ServerResponse {
+    return this.#forwarded.response
+  }
+
   get account(): Account {
     return this.#forwarded.account
   }
@@ -112,6 +123,8 @@ class Forwarding {
     const { request, target } = this.#forwarded
     const headers = fieldsUp(request.headers, live, target.path)
     if (payload === null || Buffer.isBuffer(payload)) delete headers['content-length']
+    // What is to be read on its way down must come as it is.
+    if (this.#appliance.hasForeignLinks(target.mount)) headers['accept-encoding'] = 'identity'
     return { method: request.method ?? 'GET', path: target.path, headers, body: payload }
   }
 
@@ -146,7 +159,7 @@ class Forwarding {
   }
 
   /** Begins the caller's answer with the appliance's status and fields. */
-  begin(live: LiveSession, { status, message, raw }: Head, note: string | undefined): ServerResponse {
+  begin(live: LiveSession, { status, message, raw }: Head, note: string | undefined): LinkRewriter | undefined {
     const { request, response, target, account } = this.#forwarded
     account.fromUpstream = true
     account.firstByte = account.duration
@@ -156,9 +169,12 @@ class Forwarding {
     const fields = fieldsDown(raw, value => rewriteLink(value, standpoint))
     if (note !== undefined)
       fields.push('Proxy-Status', `veeam-auth-proxy; received-status=${status}; details="${note}"`)
+    const hasBody = request.method !== 'HEAD' && !BODILESS.has(status)
+    const rewriting =
+      hasBody && this.#appliance.hasForeignLinks(target.mount) ? rewritingOf(status, fields, standpoint) : undefined
     // A reason that Node.js would not send is left out: nobody may rely on one (RFC 9112, section 4).
-    response.writeHead(status, /^[\t\x20-\x7e\x80-\xff]*$/.test(message) ? message : '', fields)
-    return response
+    response.writeHead(status, /^[\t\x20-\x7e\x80-\xff]*$/.test(message) ? message : '', rewriting?.fields ?? fields)
+    return rewriting?.rewriter
   }
 
   failed(error: Error, answer: Answer): void {
@@ -173,7 +189,7 @@ class Forwarding {
       this.#appliance.client.dispatchFresh(answer.sending, second)
       return
     }
-    give(this.#forwarded, error, this.#appliance)
+    give(this.#forwarded, error, this.#appliance, this.#body)
   }
 }
 
@@ -195,6 +211,7 @@ class Answer implements Dispatcher.DispatchHandler, Awaited {
   readonly #forwarding: Forwarding
   #head: Head | undefined
   #response: ServerResponse | undefined
+  #rewriter: LinkRewriter | undefined
   #discarded = false
   #controller: Dispatcher.DispatchController | undefined
 
@@ -234,7 +251,8 @@ class Answer implements Dispatcher.DispatchHandler, Awaited {
   /** Lets the answer through to the caller, with a note in `Proxy-Status` (RFC 9209) if any. */
   pass(note?: string): void {
     if (this.#head === undefined) return
-    const response = this.#forwarding.begin(this.live, this.#head, note)
+    this.#rewriter = this.#forwarding.begin(this.live, this.#head, note)
+    const { response } = this.#forwarding
     if (!BODILESS.has(this.#head.status)) {
       this.#response = response
       return
@@ -251,15 +269,16 @@ class Answer implements Dispatcher.DispatchHandler, Awaited {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#response === undefined) return
-    this.#forwarding.account.bytesDown += chunk.length
-    if (this.#response.write(chunk)) return
+    const bytes = this.#rewriter === undefined ? chunk : this.#rewriter.write(chunk)
+    this.#forwarding.account.bytesDown += bytes.length
+    if (bytes.length === 0 || this.#response.write(bytes)) return
     controller.pause()
     this.#response.once('drain', () => controller.resume())
   }
 
   onResponseEnd(): void {
     if (this.sending.carrier !== undefined) this.sending.carrier.answers += 1
-    this.#response?.end()
+    this.#response?.end(this.#rewriter?.end())
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {

@@ -14,11 +14,6 @@ export function linkFormatOf(contentType: string | undefined): LinkFormat | unde
   return undefined
 }
 
-/** Whether the body of an answer can hold links of the appliance. */
-export function canHoldLinks(contentType: string | undefined): boolean {
-  return linkFormatOf(contentType) !== undefined
-}
-
 /**
  * Turns the appliance's links in one answer's body into the caller's, and leaves every other byte as it is. What comes
  * out does not depend on how the body is cut into chunks. No body is too broken for it, and it holds no more than one
