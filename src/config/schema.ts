@@ -7,6 +7,8 @@ import { ListenEntry } from './listen.ts'
 import { ruleProperties } from './rule.ts'
 import { secretReference } from './secret-reference.ts'
 
+// Longer than the rule allows: every key of the file is declared here once, and help, defaults and README follow.
+
 const strict = { additionalProperties: false }
 
 const ProductName = Type.String({

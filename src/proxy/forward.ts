@@ -17,6 +17,8 @@ import type { Target } from './mount.ts'
 import { writeProblem } from './problem.ts'
 import { rewritingOf } from './rewriting.ts'
 
+// Longer than the rule allows: the hot path is read best from a request's arrival to its end.
+
 export interface Forwarded {
   request: IncomingMessage
   response: ServerResponse
