@@ -28,6 +28,8 @@ export interface AppParts {
   /** True once the process is on its way out. */
   closing: () => boolean
   reload: () => Promise<void>
+  /** Milliseconds by which the event loop may lag, on average over a second, before requests are turned away. */
+  longestDelay?: number | undefined
   /** Told of every request when it has ended. */
   onRequest?: (account: Account, request: EndedRequest) => void
 }
@@ -38,8 +40,8 @@ export interface EndedRequest {
   id: string
 }
 
-/** Milliseconds by which the event loop may lag, on average over a second, before requests are turned away. */
-const LONGEST_DELAY = 500
+/** A start of a thousand appliances lags less than this; a process that lags more does not keep up. */
+const LONGEST_DELAY = 3_000
 
 /** A Fastify instance with every route, which does not listen: `routing` takes the requests of any server. */
 export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
@@ -57,7 +59,10 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     genReqId: request => requestId(request.headers['x-request-id']),
   })
   guardEverything(app, parts.guard)
-  await app.register(underPressure, { maxEventLoopDelay: LONGEST_DELAY, pressureHandler: turnAway })
+  await app.register(underPressure, {
+    maxEventLoopDelay: parts.longestDelay ?? LONGEST_DELAY,
+    pressureHandler: turnAway,
+  })
   app.addHook('onResponse', (request, reply, done) => {
     if (request.account)
       parts.onRequest?.(request.account, { method: request.method, status: reply.raw.statusCode, id: request.id })

@@ -19,6 +19,8 @@ export interface ServerParts {
   redactor: Redactor
   version: string
   clock?: Clock
+  /** As in `AppParts`. */
+  longestDelay?: number
   /** Where the local authority is kept, for listeners with `tls: auto`. */
   authorityDirectory?: string
   /** Reads the configuration anew, for `reload`. */
@@ -84,6 +86,7 @@ export class ProxyServer {
       closing: () => server?.closing ?? false,
       reload: () => server?.reload() ?? Promise.resolve(),
       onRequest: (account, request) => audit?.request(account, request),
+      longestDelay: parts.longestDelay,
       version,
       log,
     })

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { buildProduct } from './soak-build.ts'
 import { killRepeatedly } from './soak-kills.ts'
 
-const KILLS = 10
+const KILLS = 8
 
 test('a proxy that is killed while it renews serves again after each start, with one password grant at most', async t => {
   const seed = Math.floor(Math.random() * 2 ** 31)
