@@ -138,7 +138,7 @@ async function watchMachine(url: string, ledger: Ledger, stop: AbortSignal): Pro
     await sleep(50)
     await get(url, '/-/livez')
     if (performance.now() - from < STANDSTILL) continue
-    const window = ledger.open('machine stood still', /^(401|503 NOT_SIGNED_IN)$/, undefined, from)
+    const window = ledger.open('machine stood still', /^(401|503 (NOT_SIGNED_IN|OVERLOADED))$/, undefined, from)
     void sleep(1000).then(() => ledger.close(window, 0))
   }
 }
