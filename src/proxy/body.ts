@@ -14,7 +14,13 @@ export interface RequestBody {
   again(): null | Buffer | undefined
 }
 
-const NO_BODY: RequestBody = { payload: null, again: () => null }
+export const NO_BODY: RequestBody = { payload: null, again: () => null }
+
+/** Whether anything but the head belongs to a request. */
+export function bringsBody({ headers }: IncomingMessage): boolean {
+  const length = headers['content-length']
+  return (length !== undefined && length !== '0') || headers['transfer-encoding'] !== undefined
+}
 
 /**
  * Waits for the whole of a small body, so that no upstream connection waits for its caller; streams any other.

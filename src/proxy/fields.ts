@@ -56,22 +56,30 @@ const NEVER_DOWN = new Set([
 
 const VIA = '1.1 veeam-auth-proxy'
 
+/** Spellings of field names whose fate is remembered: a caller or an appliance could send ever new ones. */
+const MOST_SPELLINGS = 1024
+
+/** What may go up whatever the session, by name: judging it anew for each field of each request cost 2 % of forwarding. */
+const goingUp = new Map<string, boolean>()
+
 function mayGoUp(name: string, live: LiveSession): boolean {
-  if (NEVER_UP.has(name) || live.owned.has(name)) return false
-  if (name.startsWith('proxy-') || name.startsWith('x-forwarded-')) return false
+  let may = goingUp.get(name)
+  if (may === undefined) {
+    may = !NEVER_UP.has(name) && !name.startsWith('proxy-') && !name.startsWith('x-forwarded-')
+    if (goingUp.size < MOST_SPELLINGS) goingUp.set(name, may)
+  }
+  if (!may || live.owned.has(name)) return false
   // Some servers read `_` as `-`, so a name spelt that way is judged as what it could become.
   if (!name.includes('_')) return true
   const plain = name.replaceAll('_', '-')
   return plain !== 'content-length' && !(plain in live.defaults) && mayGoUp(plain, live)
 }
 
-function mayGoDown(name: string): boolean {
-  return !NEVER_DOWN.has(name) && !name.startsWith('access-control-')
-}
+const NONE: readonly string[] = []
 
-/** The names that a `Connection` field nominates, in lower case. */
+/** The names that a `Connection` field nominates, in lower case; the options that every connection has are none. */
 function nominated(connection: string | undefined): readonly string[] {
-  if (connection === undefined) return []
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return NONE
   return connection
     .toLowerCase()
     .split(',')
@@ -102,27 +110,94 @@ export function fieldsUp(
   return fields
 }
 
+/** What is done with a field of an answer beside passing it on. */
+type Fate = 'passed' | 'first' | 'link' | 'length' | 'dropped' | 'cookie' | 'coding' | 'connection'
+
+const FATES = new Map<string, Fate>([
+  ['set-cookie', 'cookie'],
+  ['transfer-encoding', 'coding'],
+  ['connection', 'connection'],
+  // Node.js encodes this one anew when it comes after a length (nodejs/node#46528), and then it is not the same bytes.
+  ['content-disposition', 'first'],
+  ['content-length', 'length'],
+  ['location', 'link'],
+  ['content-location', 'link'],
+])
+
+const fates = new Map<string, Fate>()
+
+/** @param name as it is spelt on the wire */
+function fateOf(name: string): Fate {
+  let fate = fates.get(name)
+  if (fate === undefined) {
+    const lower = name.toLowerCase()
+    const never = NEVER_DOWN.has(lower) || lower.startsWith('access-control-')
+    fate = FATES.get(lower) ?? (never ? 'dropped' : 'passed')
+    if (fates.size < MOST_SPELLINGS) fates.set(name, fate)
+  }
+  return fate
+}
+
+/** The fields of an answer, sorted out. */
+export interface AnswerFields {
+  /** As the caller gets them, flat and with their spelling kept, for `writeHead`. */
+  down: string[]
+  /** Bytes of the body, where that is said. */
+  length: number | undefined
+  /** Values of `Set-Cookie`. */
+  cookies: readonly string[]
+  /** Values of `Transfer-Encoding`. */
+  codings: readonly string[]
+}
+
 /**
- * The fields of an answer as the caller gets them, flat and with their spelling kept, for `writeHead`.
  * @param raw name, value, name, value … as they arrived
  * @param link turns the value of a field that holds a link into one that works from where the caller is
  */
-export function fieldsDown(raw: readonly string[], link: (value: string) => string): string[] {
-  const dropped = valuesOf(raw, 'connection').flatMap(nominated)
-  const fields: string[] = []
+export function fieldsDown(raw: readonly Buffer[], link: (value: string) => string): AnswerFields {
+  const down: string[] = []
+  const cookies: string[] = []
+  const codings: string[] = []
+  let length: number | undefined
+  let dropped = NONE
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = raw[i] ?? ''
-    const lower = name.toLowerCase()
-    if (!mayGoDown(lower) || dropped.includes(lower)) continue
-    const value = raw[i + 1] ?? ''
-    // Node.js encodes this one anew when it comes after a length (nodejs/node#46528), and then it is not the same bytes.
-    if (lower === 'content-disposition') fields.unshift(name, value)
-    else fields.push(name, lower === 'location' || lower === 'content-location' ? link(value) : value)
+    const name = raw[i]?.toString('latin1') ?? ''
+    const value = raw[i + 1]?.toString('latin1') ?? ''
+    switch (fateOf(name)) {
+      case 'length':
+        length = Number(value)
+        down.push(name, value)
+        break
+      case 'passed':
+        down.push(name, value)
+        break
+      case 'link':
+        down.push(name, link(value))
+        break
+      case 'first':
+        down.unshift(name, value)
+        break
+      case 'cookie':
+        cookies.push(value)
+        break
+      case 'coding':
+        codings.push(value)
+        break
+      case 'connection':
+        dropped = [...dropped, ...nominated(value)]
+        break
+      case 'dropped':
+    }
   }
-  return fields
+  return { down: dropped.length === 0 ? down : without(down, dropped), length, cookies, codings }
 }
 
-/** The values of one field among raw ones; `name` in lower case. */
-export function valuesOf(raw: readonly string[], name: string): string[] {
-  return raw.filter((_, i) => i % 2 === 1 && raw[i - 1]?.toLowerCase() === name)
+/** @param names in lower case */
+function without(fields: readonly string[], names: readonly string[]): string[] {
+  const kept: string[] = []
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const name = fields[i] ?? ''
+    if (!names.includes(name.toLowerCase())) kept.push(name, fields[i + 1] ?? '')
+  }
+  return kept
 }

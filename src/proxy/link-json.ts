@@ -10,6 +10,8 @@ const ARRAY = 2
  * takes nothing in behind its end, and has nothing there.
  */
 const DEEPEST = 1024
+/** Most answers are no deeper: a longer array for each of them kept the garbage collector busy. */
+const USUALLY = 32
 
 /** What an escape other than `\u` stands for. */
 const ESCAPED = new Map([...'"\\/'].map(char => [char.charCodeAt(0), char.charCodeAt(0)]))
@@ -25,7 +27,7 @@ export class JsonLinks {
   #reads: 'structure' | 'string' | 'name' | 'value' | 'candidate' = 'structure'
   /** How many bytes of the next chunk are already done. */
   #skip = 0
-  readonly #containers = new Uint8Array(DEEPEST)
+  #containers = new Uint8Array(USUALLY)
   #depth = 0
   #afterColon = false
   /** How much of a member's name is `href` so far; all of it when its value comes. */
@@ -94,8 +96,15 @@ export class JsonLinks {
 
   #enter(container: number): void {
     this.#depth += 1
+    if (this.#depth === this.#containers.length && this.#depth < DEEPEST) this.#grow()
     this.#containers[this.#depth] = container
     this.#leaveMember()
+  }
+
+  #grow(): void {
+    const grown = new Uint8Array(this.#containers.length * 2)
+    grown.set(this.#containers)
+    this.#containers = grown
   }
 
   #leaveMember(): void {

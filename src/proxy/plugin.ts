@@ -32,7 +32,7 @@ export async function proxy(
       account.path = target.path
       checkAccess(appliance, account.caller, request.method, target.path)
       reply.hijack()
-      await forward(appliance, { request: request.raw, response: reply.raw, target, account })
+      forward(appliance, { request: request.raw, response: reply.raw, target, account })
     },
   })
 

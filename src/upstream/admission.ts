@@ -23,12 +23,17 @@ export class Admission {
     return this.#inFlight
   }
 
+  /** Whether a place can be had without waiting. */
+  get hasRoom(): boolean {
+    return this.#inFlight < this.#most
+  }
+
   /**
    * Takes a place, now or when one becomes free. Every place taken must be left.
    * @throws Failure OVERLOADED
    */
   enter(): void | Promise<void> {
-    if (this.#inFlight < this.#most) {
+    if (this.hasRoom) {
       this.#inFlight += 1
       return
     }
