@@ -10,11 +10,14 @@ export interface Target {
   mount: string
 }
 
+/** What the router sees of every request that is for an appliance. No name of one begins like it. */
+export const APPLIANCE_ROUTE = '/~'
+
 const targets = new WeakMap<IncomingMessage, Target>()
 
 /**
- * The path that a request is routed by, and nothing but its first segment: the router would refuse or decode what
- * follows, and that is the appliance's affair. The rest is set aside as the request's target.
+ * The path that a request is routed by. The router would refuse or decode what is the appliance's affair, so that it
+ * sees nothing of it: name and path are set aside as the request's target.
  * @param root the appliance that is served at `/`, if there is such a one
  */
 export function routedUrl(request: IncomingMessage, root: string | undefined): string {
@@ -23,7 +26,7 @@ export function routedUrl(request: IncomingMessage, root: string | undefined): s
   const target = targetIn(url, nameOfHost(request.headers.host), root)
   if (target === undefined) return url
   targets.set(request, target)
-  return `/${target.name}/`
+  return APPLIANCE_ROUTE
 }
 
 /** Where a request is bound for that `routedUrl` has seen; undefined for the proxy's own pages. */
