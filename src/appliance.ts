@@ -4,7 +4,7 @@ import type { Dialect, Product } from './dialects/index.ts'
 import type { Redactor } from './redactor.ts'
 import type { Clock } from './session/clock.ts'
 import type { Keep } from './session/kept.ts'
-import { Session, type SessionEvent } from './session/session.ts'
+import { type Gate, Session, type SessionEvent } from './session/session.ts'
 import { Admission } from './upstream/admission.ts'
 import { UpstreamClient } from './upstream/client.ts'
 
@@ -13,7 +13,7 @@ export interface ApplianceParts {
   clock: Clock
   redactor: Redactor
   /** Runs sign-ins, so that many appliances do not all sign in at once. */
-  gate?: <T>(work: () => Promise<T>) => Promise<T>
+  gate?: Gate
   keep?: Keep
   onEvent?: (appliance: string, event: SessionEvent) => void
 }

@@ -1,4 +1,3 @@
-import pLimit from 'p-limit'
 import type { Logger } from 'pino'
 import Type from 'typebox'
 import { Check } from 'typebox/value'
@@ -6,11 +5,10 @@ import { Appliance } from './appliance.ts'
 import type { ApplianceConfiguration } from './config/configuration.ts'
 import type { Redactor } from './redactor.ts'
 import type { Clock } from './session/clock.ts'
+import { lanes } from './session/lanes.ts'
 import type { SessionEvent } from './session/session.ts'
 import type { StateDirectory } from './state/store.ts'
 
-/** Sign-ins at the same time: a thousand appliances must not all be asked at once. */
-const SIGN_INS_AT_ONCE = 16
 /** How long signing out may take, in milliseconds: an appliance that is gone must not hold the process. */
 const SIGN_OUT_TIMEOUT = 5_000
 
@@ -25,7 +23,7 @@ export interface FleetParts {
 /** All appliances of one configuration, and the way from one configuration to the next. */
 export class Fleet {
   readonly #parts: FleetParts
-  readonly #gate = pLimit(SIGN_INS_AT_ONCE)
+  readonly #gate = lanes()
   readonly #appliances = new Map<string, Appliance>()
   /** Sign-outs under way of appliances that are no longer in the configuration. */
   readonly #leaving = new Set<Promise<void>>()

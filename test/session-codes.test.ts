@@ -211,6 +211,27 @@ test('a code from a TOTP secret is sent once per time step, and wrong ones end a
   assert.ok(Math.max(...clock.asked) <= 30 * SECOND)
 })
 
+test('a new TOTP secret is tried where codes from the old one were refused', async () => {
+  const totp = changeable('JBSWY3DPEHPK3PXP')
+  let accepted = false
+  const { clock, session, appliance } = await signedIn({
+    answers(asked, nth) {
+      if (asked.grant !== 'mfa') return demanding(asked, nth)
+      return accepted ? granted(nth) : wrongCode
+    },
+    totp,
+  })
+  await clock.advance(2 * HOUR)
+  assert.equal(session.status().state, 'waiting')
+  const asked = appliance.asked.length
+  totp.value = 'KRSXG5CTMVRXEZLU'
+  accepted = true
+  session.secretChanged()
+  await clock.advance(MINUTE)
+  assert.equal(appliance.asked.length, asked + 2)
+  assert.equal(session.status().state, 'live')
+})
+
 test('a new authorization code in the secret file is tried where the old one was spent, and each code once', async () => {
   const product = products.find(({ name }) => name === 'google-cloud')
   assert.ok(product)

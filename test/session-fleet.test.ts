@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import pLimit from 'p-limit'
+import { lanes } from '../src/session/lanes.ts'
 import { FakeClock } from './fake-clock.ts'
-import { type Answers, after, granted, granting, HOUR, MINUTE, SECOND, sessionRig } from './session-rig.ts'
+import { type Answers, after, granted, granting, HOUR, MINUTE, SECOND, sessionRig, unanswered } from './session-rig.ts'
 
-/** A thousand sessions as a fleet has them: on one clock, behind one gate of 16. */
+/** A thousand sessions as a fleet has them: on one clock, behind one gate. */
 function thousand(answersOn: (clock: FakeClock) => Answers) {
   const clock = new FakeClock()
-  const gate = pLimit(16)
+  const gate = lanes()
   let atOnce = 0
   const count = { mostAtOnce: 0, renewals: [] as number[] }
   const answers = answersOn(clock)
@@ -33,13 +33,31 @@ function thousand(answersOn: (clock: FakeClock) => Answers) {
   return { clock, rigs, count, live, began }
 }
 
-test('a thousand appliances sign in sixteen at a time', async () => {
+test('a thousand appliances sign in twelve at a time', async () => {
   const { clock, count, live } = thousand(clock => (_, nth) => after(clock, SECOND, granted(nth)))
   await clock.advance(10 * SECOND)
-  assert.equal(live(), 160)
-  await clock.advance(53 * SECOND)
+  assert.equal(live(), 120)
+  await clock.advance(74 * SECOND)
   assert.equal(live(), 1000)
-  assert.equal(count.mostAtOnce, 16)
+  assert.equal(count.mostAtOnce, 12)
+})
+
+test('a hundred dead appliances keep no other one waiting, and make sixteen sign-ins at a time at most', async () => {
+  const clock = new FakeClock()
+  const gate = lanes()
+  const dead = Array.from({ length: 100 }, () => sessionRig({ clock, gate, answers: () => unanswered(clock) }))
+  for (const { session } of dead) session.start()
+  await clock.advance(10 * MINUTE)
+  const { session } = sessionRig({ clock, gate, answers: () => after(clock, SECOND, granted(1, 10)) })
+  session.start()
+  let without = 0
+  for (let second = 0; second < 5 * MINUTE; second += SECOND) {
+    await clock.advance(SECOND)
+    if (session.current() === undefined) without += 1
+    const atOnce = dead.reduce((sum, { appliance }) => sum + appliance.atOnce, 0)
+    assert.ok(atOnce <= 4, `${atOnce} dead ones at once`)
+  }
+  assert.ok(without <= 2, `no session in ${without} seconds of 300`)
 })
 
 test('a thousand live sessions hold one timer each, of 30 seconds at most', async () => {
@@ -69,7 +87,7 @@ test('a thousand sessions that began together are renewed spread over a tenth of
   assert.ok(Math.max(...perSecond.values()) <= 40, `${Math.max(...perSecond.values())} in one second`)
 })
 
-test('a thousand sessions are renewed sixteen at a time after a sleep, each once', async () => {
+test('a thousand sessions are renewed twelve at a time after a sleep, each once', async () => {
   const { clock, rigs, count, live } = thousand(
     clock => (_, nth) => (nth === 1 ? granted(nth) : after(clock, SECOND, granted(nth))),
   )
@@ -79,5 +97,5 @@ test('a thousand sessions are renewed sixteen at a time after a sleep, each once
   await clock.advance(2 * MINUTE)
   assert.equal(live(), 1000)
   assert.ok(rigs.every(({ appliance }) => appliance.asked.length === 2))
-  assert.equal(count.mostAtOnce, 16)
+  assert.equal(count.mostAtOnce, 12)
 })

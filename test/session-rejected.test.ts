@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FakeClock, settled } from './fake-clock.ts'
-import { after, busy, granted, refused, SECOND, signedIn, unanswered } from './session-rig.ts'
+import { after, busy, granted, outcome, refused, SECOND, signedIn, unanswered } from './session-rig.ts'
 
 test('fifty callers whose token was rejected share one renewal, and all get its session', async () => {
   const { session, appliance, events } = await signedIn()
@@ -94,4 +94,21 @@ test('setting the clock forward does not bring the next forced renewal sooner', 
   await clock.advance(7 * SECOND)
   await session.rejected('access-2')
   assert.equal(appliance.asked.length, 2)
+})
+
+test('a session that the appliance rejects and will not replace is over, and callers are told why', async () => {
+  const { session, appliance } = await signedIn()
+  appliance.answers = () => refused
+  assert.equal(await session.rejected('access-1'), undefined)
+  assert.equal(session.current(), undefined)
+  assert.equal(session.status().state, 'refused')
+  assert.equal(await outcome(session.ready()), 'SIGN_IN_REFUSED')
+})
+
+test('a session that was not rejected serves on when its renewal is refused', async () => {
+  const { clock, session, appliance } = await signedIn()
+  appliance.answers = () => refused
+  await clock.advance(800 * SECOND)
+  assert.deepEqual(appliance.grants, ['password', 'refresh_token', 'password'])
+  assert.equal(session.current()?.accessToken, 'access-1')
 })

@@ -52,12 +52,15 @@ export interface SessionParts {
   redactor: Redactor
   report: (event: SessionEvent) => void
   /** Runs a sign-in when its turn has come, where many appliances share a process. */
-  gate?: <T>(work: () => Promise<T>) => Promise<T>
+  gate?: Gate
   /** Keeps the session beyond this process. */
   keep?: Keep
   /** The clock jumped: whatever was connected is probably gone. */
   onJump?: () => void
 }
+
+/** @param lane `again` where the last attempt failed: the next one may take just as long */
+export type Gate = <T>(work: () => Promise<T>, lane: 'first' | 'again') => Promise<T>
 
 /** Why no attempt is made until somebody does something. */
 type Block = 'waiting' | 'refused' | 'signed-out'
@@ -80,6 +83,8 @@ export class Session {
   #forcedUntil = Number.NEGATIVE_INFINITY
   /** Not to be sent again. */
   #refusedRefreshToken: string | undefined
+  /** The access token that last met a 401. */
+  #rejectedToken: string | undefined
   #leaving = false
   /** Wall minus monotonic clock when last looked at. */
   #drift: number
@@ -137,6 +142,7 @@ export class Session {
       if (this.#closed || this.#block !== undefined) return undefined
       if (clock.monotonic() < this.#forcedUntil || this.#backingOff()) return undefined
       this.#forcedUntil = clock.monotonic() + FORCED_INTERVAL
+      this.#rejectedToken = accessToken
       report({ type: 'rejected' })
     }
     await this.#atMost(LONGEST_WAIT, this.attempt().catch(recorded))
@@ -167,8 +173,9 @@ export class Session {
   secretChanged(): void {
     // An attempt under way may have read the old one.
     if (this.#work !== undefined) return void this.#work.catch(recorded).then(() => this.secretChanged())
-    const spent = this.#block === 'waiting' && this.#parts.credentials.type === 'authorization_code'
-    if (this.#block === 'refused' || spent) void this.attempt().catch(recorded)
+    const { credentials } = this.#parts
+    const comesBySecret = credentials.type === 'authorization_code' || credentials.totp !== undefined
+    if (this.#block === 'refused' || (this.#block === 'waiting' && comesBySecret)) void this.attempt().catch(recorded)
   }
 
   /** Ends the session here and at the appliance, as far as it can be reached. The session stays signed out. */
@@ -229,11 +236,14 @@ export class Session {
     if (this.#closed) return Promise.reject(new Failure('SHUTTING_DOWN', 'The session is closed.'))
     this.#disarm()
     this.#jumped()
-    const gate = this.#parts.gate ?? (task => task())
-    this.#work = gate(async () => {
-      if (this.#closed || this.#leaving) throw new Failure('SHUTTING_DOWN', 'The session ended before its turn came.')
-      return work()
-    })
+    const gate: Gate = this.#parts.gate ?? (task => task())
+    this.#work = gate(
+      async () => {
+        if (this.#closed || this.#leaving) throw new Failure('SHUTTING_DOWN', 'The session ended before its turn came.')
+        return work()
+      },
+      this.#failuresInRow === 0 ? 'first' : 'again',
+    )
       .then(granted => (granted === undefined ? undefined : this.#hold(granted)))
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
@@ -308,8 +318,15 @@ export class Session {
       this.#due = momentIn(clock, retryIn)
     }
     this.#record(failure, this.#held?.refreshToken === undefined ? this.#signIn.firstGrant : 'refresh_token', retryIn)
+    if (this.#block !== undefined && this.#held?.accessToken === this.#rejectedToken) this.#drop()
     await this.#keep()
     throw failure
+  }
+
+  /** The appliance wants neither the token nor what could replace it: callers are better told why. */
+  #drop(): void {
+    if (this.#held !== undefined) this.#absentSince = this.#parts.clock.wall()
+    this.#held = undefined
   }
 
   #record(failure: Failure, grant: Grant['type'], retryIn: number | undefined): void {
