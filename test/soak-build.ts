@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdtemp, rm, symlink } from 'node:fs/promises'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,13 +12,10 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 export async function buildProduct(t: Context): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'built-'))
   t.after(() => rm(folder, { recursive: true }))
-  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
   const outDir = join(folder, 'dist')
-  const build = [compiler, '-p', join(root, 'tsconfig.build.json'), '--outDir', outDir]
-  await promisify(execFile)(process.execPath, build).catch(({ stdout }) => {
-    throw new Error(`the product could not be built:\n${stdout}`)
+  await promisify(execFile)(process.execPath, ['build.mjs', outDir], { cwd: root }).catch(({ stderr }) => {
+    throw new Error(`the product could not be built:\n${stderr}`)
   })
   await cp(join(root, 'package.json'), join(folder, 'package.json'))
-  await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
   return join(outDir, 'main.js')
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import type { ApplianceConfiguration } from '../config/configuration.ts'
+import { packageFile } from '../package-file.ts'
 import type { SessionEvent } from '../session/session.ts'
 import { type Command, print, textOf, UsageError } from './command.ts'
 import { onFreePort } from './on-free-port.ts'
@@ -38,7 +39,7 @@ export const demo: Command = {
     if (!(tokenLife > 0)) throw new UsageError(`--token-life ${options.tokenLife} is not a number of seconds.`)
     const { HOST, PORT, LOG_LEVEL } = io.env
     const env = { HOST, PORT, DEMO_PASSWORD: randomBytes(12).toString('base64url'), DEMO_TOTP: base32(20) }
-    const config = fileURLToPath(new URL('../../config/demo.yaml', import.meta.url))
+    const config = fileURLToPath(packageFile('config/demo.yaml'))
     const configuration = await loadConfiguration({ config, port: textOf(options.port) }, env, io.cwd)
     const redactor = new Redactor()
     const log = logTo(io.stdout, LOG_LEVEL ? readSettings({ LOG_LEVEL }).logLevel : 'error', redactor)

@@ -2,9 +2,10 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { DEFAULT_FILE } from '../config/env.ts'
 import { codeOf } from '../config/obstacle.ts'
+import { packageFile } from '../package-file.ts'
 import { type Command, print, UsageError } from './command.ts'
 
-const TEMPLATE = new URL('../../config/appliances.example.yaml', import.meta.url)
+const TEMPLATE = packageFile('config/appliances.example.yaml')
 
 export const init: Command = {
   name: 'init',

@@ -6,6 +6,7 @@ import { type Command, type Io, textOf, UsageError } from './command.ts'
 import { onFreePort } from './on-free-port.ts'
 import { untilStopped } from './until-stopped.ts'
 import { version } from './version.ts'
+import { startSmall } from './young-generation.ts'
 
 /** How much longer than requests in flight the end may take, for signing out, in milliseconds. */
 const SIGN_OUT = 10_000
@@ -22,6 +23,7 @@ export const serve: Command = {
     { flags: '--log-level <level>', description: `${LEVELS} (LOG_LEVEL)` },
   ],
   async run({ options, io }) {
+    startSmall()
     const [{ loadConfiguration }, { watchFiles }, { filesOf, masked }, { logTo }, { Redactor }, { ProxyServer }] =
       await Promise.all([
         import('../config/load.ts'),

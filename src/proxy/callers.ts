@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
-import { RateLimiterMemory } from 'rate-limiter-flexible'
+import type { RateLimiterMemory } from 'rate-limiter-flexible'
 import type { CallerConfiguration } from '../config/callers.ts'
 import { Failure } from '../errors.ts'
 import type { PathRule } from '../policy/path-rules.ts'
@@ -28,10 +28,11 @@ const MINUTE = 60
 /** Who may call, where not everybody may. */
 export class Callers {
   readonly #known: readonly Known[]
-  readonly #failures = new RateLimiterMemory({ points: FAILURES, duration: MINUTE })
+  readonly #failures: RateLimiterMemory
 
-  private constructor(known: readonly Known[]) {
+  private constructor(known: readonly Known[], failures: RateLimiterMemory) {
     this.#known = known
+    this.#failures = failures
   }
 
   /**
@@ -40,7 +41,9 @@ export class Callers {
    */
   static async open(configured: readonly CallerConfiguration[]): Promise<Callers | undefined> {
     if (configured.length === 0) return undefined
-    return new Callers(await Promise.all(configured.map(known)))
+    const { RateLimiterMemory } = await import('rate-limiter-flexible')
+    const failures = new RateLimiterMemory({ points: FAILURES, duration: MINUTE })
+    return new Callers(await Promise.all(configured.map(known)), failures)
   }
 
   /**
