@@ -93,6 +93,13 @@ export const failures = {
     title: 'The request cannot be understood',
     remedy: 'Correct the request as detail says',
   },
+  NOT_A_FORWARD_PROXY: {
+    status: 400,
+    title: 'This is no proxy to be set as HTTP proxy',
+    remedy:
+      'Give the tool this address with the name of the appliance, such as http://localhost:8080/NAME, in the place of the ' +
+      "appliance's own, and set no HTTP proxy for it (http_proxy, https_proxy, --proxy)",
+  },
   CONFIGURATION_REFUSED: {
     status: 422,
     title: 'The new configuration was refused',

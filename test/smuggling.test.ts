@@ -167,16 +167,16 @@ const lines: Row[] = [
 ]
 
 const firstLines: Row[] = [
+  ...['GET * HTTP/1.1', 'OPTIONS * HTTP/1.1', 'TRACE /box/first HTTP/1.1'].map(
+    (line): Row => [`the first line ${JSON.stringify(line)}`, asked(line) + SECOND, 'declined'],
+  ),
   ...[
     'GET http://other.example/box/first HTTP/1.1',
     'GET http://localhost/box/first HTTP/1.1',
     'GET HTTP://localhost/../box HTTP/1.1',
-    'GET * HTTP/1.1',
-    'OPTIONS * HTTP/1.1',
-    'TRACE /box/first HTTP/1.1',
-  ].map((line): Row => [`the first line ${JSON.stringify(line)}`, asked(line) + SECOND, 'declined']),
-  ...[
+    'POST https://box.localhost/first HTTP/1.1',
     'GET localhost:80 HTTP/1.1',
+    'CONNECT http://localhost/box/first HTTP/1.1',
     'GET box/first HTTP/1.1',
     'CONNECT localhost:443 HTTP/1.1',
     'CONNECT /box/first HTTP/1.1',
@@ -259,6 +259,23 @@ function expectedOf(outcome: Row[2], i: number): [string[][], (statuses: number[
   if (outcome === 'declined') return [[second], ([first, then]) => isRefusal(first) && then === 200]
   return [[[numbered(outcome.target ?? '/first', i), outcome.body]], statuses => statuses.join() === '200']
 }
+
+test('who takes it for an HTTP proxy is told what to set instead, and the connection ends', async t => {
+  const { url, requests } = await start(t)
+  for (const line of ['GET http://appliance.example/first HTTP/1.1', 'CONNECT appliance.example:443 HTTP/1.1']) {
+    const caller = openRaw(t, url)
+    caller.say(`${line}\r\nHost: appliance.example:443\r\nProxy-Connection: keep-alive\r\n\r\n${SECOND}`)
+    await caller.closed()
+    const [answer, ...more] = caller.answers().whole
+    const problem = JSON.parse(answer?.body.toString() ?? '')
+    assert.deepEqual([caller.statuses(), more, problem.code], [[400], [], 'NOT_A_FORWARD_PROXY'], line)
+    assert.match(problem.remedy, /http:\/\/localhost:8080\/NAME.*http_proxy/)
+  }
+  const caller = openRaw(t, url)
+  caller.say(`${asked(GET)}CONNECT appliance.example:443 HTTP/1.1\r\nHost: appliance.example:443\r\n\r\n`)
+  await caller.closed()
+  assert.deepEqual([caller.statuses(), requests.map(targetOf)], [[200], ['/first']], 'what came before is answered')
+})
 
 test('a body that is not whole is no request: its caller leaves, and nothing more goes up', async t => {
   const { url, requests, faults } = await start(t)

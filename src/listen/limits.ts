@@ -42,6 +42,10 @@ export function serverOptions({ head, headTimeout }: Limits): ServerOptions {
   }
 }
 
+/** What a caller hears that takes this for a proxy of HTTP: one that names a whole address, or asks for a tunnel. */
+export const forwardProxyWanted =
+  'The request names the place that it is to be sent to, as one to an HTTP proxy does. This proxy knows its appliances by name.'
+
 /** What the head of a request has too much of, or says that could not be forwarded as what it is; if anything. */
 export function excessOf(
   { url = '', rawHeaders, headers, httpVersion, httpVersionMajor, httpVersionMinor }: IncomingMessage,
@@ -54,6 +58,7 @@ export function excessOf(
   if (fields > most)
     return { code: 'FIELDS_TOO_LARGE', detail: `The request has ${fields} fields; ${most} are served.` }
   if (httpVersionMajor !== 1) return { code: 'BAD_REQUEST', detail: `HTTP/${httpVersion} is not spoken here.` }
+  if (!url.startsWith('/') && url !== '*') return { code: 'NOT_A_FORWARD_PROXY', detail: forwardProxyWanted }
   const coding = headers['transfer-encoding']
   if (coding === undefined || (coding.toLowerCase() === 'chunked' && httpVersionMinor > 0)) return undefined
   return { code: 'BAD_REQUEST', detail: 'The only transfer coding that is understood is chunked, of HTTP/1.1.' }

@@ -1,11 +1,13 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Server as SecureServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type CertificatePair, type Listen, type ListenAddress, ListenError, printed } from './address.ts'
 import { BodyWatch } from './body-watch.ts'
-import { defaultLimits, excessOf, type Limits, serverOptions } from './limits.ts'
+import { createServerFor } from './create-server.ts'
+import { InFlight } from './in-flight.ts'
+import { defaultLimits, excessOf, forwardProxyWanted, type Limits } from './limits.ts'
 import type { LocalCertificates } from './local-certificates.ts'
 import { refusalOf } from './malformed.ts'
 import { takeQueued } from './queue.ts'
@@ -38,7 +40,7 @@ export interface ListenerOptions {
 export class Listener {
   readonly #server: Server | SecureServer
   readonly #given: ListenAddress
-  readonly #inFlight = new Set<ServerResponse>()
+  readonly #inFlight = new InFlight()
   readonly #upgraded = new Set<Duplex>()
   /** Every TCP connection, and for TLS what is inside of each as well. */
   readonly #sockets = new Set<Socket>()
@@ -83,6 +85,7 @@ export class Listener {
       bodies.watch(request)
       handle(request, response, tag)
     })
+    server.on('connect', (_, socket) => listener.#refuse(socket, 'NOT_A_FORWARD_PROXY', forwardProxyWanted))
     server.on('upgrade', (request, socket, head) => {
       const excess = excessOf(request, limits)
       if (excess !== undefined) return listener.#refuse(socket, excess.code, excess.detail)
@@ -175,27 +178,38 @@ export class Listener {
     if (this.#sockets.has(socket)) return
     this.#accepted += 1
     this.#sockets.add(socket)
-    socket.once('close', () => this.#sockets.delete(socket))
+    // Where Node.js has let go of it nobody else would hear an error, and one that nobody hears ends the process.
+    socket.on('error', () => {})
+    socket.once('close', () => {
+      this.#sockets.delete(socket)
+      this.#inFlight.abandon(socket)
+    })
   }
 
   #track(response: ServerResponse): void {
-    this.#inFlight.add(response)
     if (this.closing) response.shouldKeepAlive = false
-    response.once('close', () => {
-      this.#inFlight.delete(response)
+    this.#inFlight.add(response, () => {
       if (this.closing) this.#server.closeIdleConnections()
     })
   }
 
   #trackUpgraded(socket: Duplex): void {
     this.#upgraded.add(socket)
-    // Nobody listens to it any more, and an error that nobody hears ends the process.
     socket.on('error', () => socket.destroy())
     socket.once('close', () => this.#upgraded.delete(socket))
   }
 
-  /** Gives a connection back to Node.js as if its request had not asked for another protocol. */
+  /**
+   * Gives a connection back to Node.js as if its request had not asked for another protocol. What came before it is
+   * answered first: Node.js, beginning again, knows nothing of that, and would not find its turn.
+   */
   #beginAgain(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const before = this.#inFlight.of(socket).at(-1)
+    if (before !== undefined) {
+      before.once('close', () => this.#beginAgain(request, socket, head))
+      return
+    }
+    if (!socket.writable) return
     socket.unshift(Buffer.concat([headWithoutOffer(request), head]))
     this.#server.emit('setSecureContext' in this.#server ? 'secureConnection' : 'connection', socket)
   }
@@ -204,7 +218,7 @@ export class Listener {
   #refuse(socket: Duplex, code: RefusalCode, detail: string): void {
     if (this.#refused.has(socket)) return
     this.#refused.add(socket)
-    const waiting = [...this.#inFlight].filter(({ req }) => req.socket === socket)
+    const waiting = this.#inFlight.of(socket)
     const last = waiting.at(-1)
     if (last?.req.complete && !waiting.some(({ headersSent }) => headersSent)) {
       // What came before is whole, and gets its answer; what followed it is no request, and gets none.
@@ -215,28 +229,5 @@ export class Listener {
     const isLate = waiting.length > 1 || waiting.some(({ headersSent }) => headersSent)
     if (isLate || !socket.writable) socket.destroy()
     else refuseConnection(socket, code, detail)
-  }
-}
-
-/** @throws ListenError when certificate and key cannot be used */
-function createServerFor(
-  { address, tls }: Listen,
-  limits: Limits,
-  { askForCertificate = false }: ListenerOptions,
-): Server | SecureServer {
-  const options = serverOptions(limits)
-  if (tls === undefined) return createServer(options)
-  try {
-    return createSecureServer({
-      ...options,
-      ...secureOptions(tls === 'auto' ? {} : tls),
-      ALPNProtocols: ['http/1.1'],
-      handshakeTimeout: limits.headTimeout,
-      requestCert: askForCertificate,
-      rejectUnauthorized: false,
-    })
-  } catch (error) {
-    const said = error instanceof Error ? error.message : String(error)
-    throw new ListenError(address, 'EBADCERT', `cannot be listened on with this certificate and key: ${said}`)
   }
 }

@@ -14,6 +14,9 @@ export function refusalOf(error: Error): { code: RefusalCode; detail: string } {
     if (isRequestLine(packet)) return { code: 'URL_TOO_LONG', detail: 'The request line has no end.' }
     return { code: 'FIELDS_TOO_LARGE', detail: 'The head of the request is too large.' }
   }
+  if (errno === 'HPE_INVALID_URL') {
+    return { code: 'BAD_REQUEST', detail: 'The target is no path, or has characters that must be percent-encoded.' }
+  }
   return { code: 'BAD_REQUEST', detail: `This is not HTTP/1.1 as RFC 9112 has it (${errno}).` }
 }
 

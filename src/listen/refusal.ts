@@ -4,7 +4,12 @@ import { failures } from '../errors.ts'
 import { PROBLEM_TYPE, type Problem } from '../proxy/problem.ts'
 
 /** What a listener refuses by itself, before any route. After each of them the connection ends. */
-export type RefusalCode = 'BAD_REQUEST' | 'URL_TOO_LONG' | 'FIELDS_TOO_LARGE' | 'REQUEST_STALLED'
+export type RefusalCode =
+  | 'BAD_REQUEST'
+  | 'NOT_A_FORWARD_PROXY'
+  | 'URL_TOO_LONG'
+  | 'FIELDS_TOO_LARGE'
+  | 'REQUEST_STALLED'
 
 /** Milliseconds in which a caller can still read its answer. */
 const LINGER = 1_000

@@ -1,0 +1,57 @@
+import type { ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+
+/** The answers that a listener owes. */
+export class InFlight {
+  readonly #all = new Set<ServerResponse>()
+  /** Those that came behind another one on their connection. */
+  readonly #queued = new Map<Duplex, Set<ServerResponse>>()
+
+  get size(): number {
+    return this.#all.size
+  }
+
+  [Symbol.iterator](): Iterator<ServerResponse> {
+    return this.#all.values()
+  }
+
+  /** @param onClose when it is answered, or nobody waits for it any more */
+  add(response: ServerResponse, onClose: () => void): void {
+    this.#all.add(response)
+    if (response.socket === null) this.#queue(response)
+    response.once('close', () => {
+      this.#all.delete(response)
+      onClose()
+    })
+  }
+
+  /** Those of one connection, in the order in which they are answered. */
+  of(socket: Duplex): ServerResponse[] {
+    return [...this.#all].filter(({ req }) => req.socket === socket)
+  }
+
+  /**
+   * Ends what waited on a connection that is gone. Node.js tells the first answer of it and leaves those behind it
+   * open, with all that their requests hold: it would be held for ever.
+   */
+  abandon(socket: Duplex): void {
+    for (const response of this.#queued.get(socket) ?? []) {
+      if (response.socket !== null) continue
+      const gone = new Socket().on('error', () => {})
+      response.assignSocket(gone)
+      gone.destroy()
+    }
+    this.#queued.delete(socket)
+  }
+
+  #queue(response: ServerResponse): void {
+    const { socket } = response.req
+    const queued = this.#queued.get(socket) ?? new Set()
+    this.#queued.set(socket, queued.add(response))
+    response.once('close', () => {
+      queued.delete(response)
+      if (queued.size === 0 && this.#queued.get(socket) === queued) this.#queued.delete(socket)
+    })
+  }
+}

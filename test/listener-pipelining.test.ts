@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import type { ServerResponse } from 'node:http'
+import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { simulatorRoot } from '../src/simulator/index.ts'
+import { get } from './caller.ts'
+import { ask, echo, listen, listenSecurely, raw } from './listener-rig.ts'
+import { openRaw } from './raw-http.ts'
+import { eventually, startBox } from './rig.ts'
+
+const offering = (path: string, body = '') =>
+  `POST ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n` +
+  `HTTP2-Settings: AAMAAABkAARAAAAA\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+const plain = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`
+
+describe('requests behind one another on one connection', { concurrency: 6 }, () => {
+  test('that each offer another protocol are all answered, in their order, with their bodies', async t => {
+    const { url } = await listen(t, {
+      handle(request, response, tag) {
+        setTimeout(() => echo(request, response, tag), request.url?.startsWith('/slow') ? 200 : 0)
+      },
+    })
+    for (const whole of [true, false]) {
+      const caller = openRaw(t, url)
+      const parts = [offering('/slow-1', 'one'), offering('/2', 'two'), plain('/slow-3'), offering('/4'), plain('/5')]
+      for (const part of whole ? [parts.join('')] : parts) {
+        caller.say(part)
+        if (!whole) await sleep(20)
+      }
+      await caller.heard(5)
+      const bodies = caller.answers().whole.map(({ body }) => JSON.parse(body.toString()))
+      const heard = bodies.map(body => [body.url, body.body])
+      assert.deepEqual(heard, [
+        ['/slow-1', 'one'],
+        ['/2', 'two'],
+        ['/slow-3', ''],
+        ['/4', ''],
+        ['/5', ''],
+      ])
+    }
+  })
+
+  test('end at a last one, whatever is offered behind it', async t => {
+    const seen: string[] = []
+    const { url } = await listen(t, {
+      handle(request, response) {
+        seen.push(request.url ?? '')
+        setTimeout(() => response.end('last'), 100)
+      },
+    })
+    const caller = openRaw(t, url)
+    caller.say(plain('/1').replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n') + offering('/2'))
+    await caller.closed()
+    await sleep(50)
+    assert.deepEqual([seen, caller.statuses()[0]], [['/1'], 200])
+  })
+
+  test('that are left by their caller end for the one that handles them, the first and all behind it', async t => {
+    const { url } = await listen(t, { handle: (_, response) => open.push(response) })
+    const open: ServerResponse[] = []
+    let closed = 0
+    for (const count of [1, 2, 20]) {
+      open.length = 0
+      closed = 0
+      const caller = openRaw(t, url)
+      caller.say(plain('/x').repeat(count))
+      await eventually('all have come', () => open.length === count)
+      for (const response of open) response.once('close', () => closed++)
+      caller.socket.destroy()
+      await eventually(`${count} have ended`, () => closed === count)
+      assert.ok(open.every(response => response.closed))
+    }
+  })
+
+  test('that are left by their caller take no place at the appliance any more', async t => {
+    const { url, server, simulator } = await startBox(t, { product: 'azure' })
+    await eventually('ready', async () => (await get(url, '/-/readyz')).status === 200)
+    const caller = openRaw(t, url)
+    caller.say(plain(`/box${simulatorRoot.azure}/slow?ms=60000`).repeat(5))
+    await eventually('all are under way', () => simulator.counts.requests === 5)
+    assert.equal(server.appliances.get('box')?.admission.inFlight, 5)
+    caller.socket.destroy()
+    await eventually('none is under way', () => server.appliances.get('box')?.admission.inFlight === 0)
+    await eventually('the appliance has heard of it', () => simulator.counts.aborted === 5)
+  })
+
+  test('that are refused and broken off at once hurt nobody', async t => {
+    const faults: unknown[] = []
+    const note = (error: unknown) => faults.push(error)
+    process.on('uncaughtExceptionMonitor', note)
+    t.after(() => process.off('uncaughtExceptionMonitor', note))
+    const [open, secure] = [await listen(t), await listenSecurely(t)]
+    const fields = Array.from({ length: 300 }, (_, i) => `a${i}:\r\n`).join('')
+    const tooMany = offering('/x').replace('Host', `${fields}Host`)
+    for (const url of [open.url, secure.listener.url]) {
+      for (const bytes of [tooMany, 'CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n']) {
+        const { socket } = raw(t, url)
+        socket.write(bytes)
+        await sleep(30)
+        socket.resetAndDestroy()
+      }
+    }
+    await sleep(100)
+    assert.deepEqual(faults, [])
+    assert.equal((await ask(open.url)).status, 200)
+  })
+})
