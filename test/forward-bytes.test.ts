@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
+import { METHODS } from 'node:http'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
-import { call, get } from './caller.ts'
+import { call, get, valuesOf } from './caller.ts'
 import { applianceAt, type Context, eventually, startProxy } from './rig.ts'
 import { startScripted } from './scripted-appliance.ts'
 
@@ -136,6 +137,25 @@ for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'GET', 'OPTIONS', 'PROPF
     }
   })
 }
+
+test("a type of a body that nobody can understand is the appliance's affair, as are all others", async t => {
+  const { proxyUrl, last } = await start(t)
+  const types = [';;', '', '/', 'text', 'a b/c', 'application/json; ;=;', 'x/y; charset="', 'undefined', 'text/\xe9']
+  types.push('multipart/form-data', 'application/json;charset=utf-7', 'application/x-ndjson', '*/*', 'a/b, c/d')
+  for (const type of types) {
+    for (const method of ['POST', 'GET', 'PROPFIND', ...METHODS.filter(name => name === 'QUERY')]) {
+      for (const body of ['', 'ok']) {
+        const fields = { 'content-type': type, 'content-length': body.length }
+        const { status } = await call(proxyUrl, { method, path: '/box/x', fields, body: Buffer.from(body) })
+        assert.equal(status, 200, `${method} ${type}`)
+        assert.deepEqual(
+          [valuesOf(last().raw, 'content-type'), last().body.toString(), last().method],
+          [[type], body, method],
+        )
+      }
+    }
+  }
+})
 
 test('a request without a body arrives without one, and a POST of nothing says so', async t => {
   const { proxyUrl, last } = await start(t)

@@ -11,6 +11,12 @@ import { APPLIANCE_ROUTE, type Target, targetOf } from './mount.ts'
 const FORWARDED_METHODS = METHODS.filter(method => method !== 'CONNECT' && method !== 'TRACE')
 
 /**
+ * What Fastify sees of the type of a body: it would refuse one that it cannot understand, and a QUERY without any. Both
+ * are the appliance's affair, which gets what the caller sent.
+ */
+const UNREAD = { 'content-type': 'application/octet-stream' }
+
+/**
  * Mounts every appliance at one route, to which `routedUrl` leads. Which there are is asked at each request, so that a
  * new configuration needs no new routes. The request is taken over before the handler of @fastify/http-proxy, which
  * would take the path apart and put four URLs together (6 % of forwarding) for a sender that stays unused.
@@ -20,6 +26,10 @@ export async function proxy(
   parts: { appliances: ReadonlyMap<string, Appliance> },
 ): Promise<void> {
   for (const method of FORWARDED_METHODS) app.addHttpMethod(method, { hasBody: true, overrideExisting: true })
+  app.addHook('onRequest', (request, _, done) => {
+    if (request.raw.headers['content-type'] !== undefined || request.method === 'QUERY') request.headers = UNREAD
+    done()
+  })
   await app.register(httpProxy, {
     prefix: APPLIANCE_ROUTE,
     routes: [''],
