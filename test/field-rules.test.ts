@@ -31,6 +31,8 @@ async function sent(t: Context, { url, requests }: Box, lines: readonly string[]
 
 const neverUp = `authorization cookie cookie2 origin forwarded x-forwarded-for x-forwarded-host x-forwarded-proto
   x-forwarded-port x-forwarded-prefix x-forwarded-server x-forwarded-user x-forwarded-client-cert x-real-ip
+  x-client-ip x-cluster-client-ip x-original-for x-original-host x-original-proto x-client-cert x-arr-clientcert
+  ms-aspnetcore-clientcert ms-aspnetcore-winauthtoken x-original-uri x-original-method
   true-client-ip x-original-url x-rewrite-url x-http-method x-http-method-override x-method-override
   proxy-authorization proxy-authenticate proxy-connection proxy-features keep-alive te trailer upgrade http2-settings
   x-proxy-key x-csrf-token x-xsrf-token x-restsvcsessionid requestverificationtoken`.split(/\s+/)
@@ -186,7 +188,7 @@ test('what an appliance says before its answer stays with the proxy', async t =>
 
 const neverDown = `set-cookie set-cookie2 www-authenticate proxy-authenticate authentication-info
   proxy-authentication-info proxy-connection keep-alive te trailer upgrade http2-settings strict-transport-security
-  alt-svc clear-site-data x-restsvcsessionid access-control-allow-origin access-control-allow-credentials
+  alt-svc clear-site-data service-worker-allowed nel report-to reporting-endpoints x-restsvcsessionid access-control-allow-origin access-control-allow-credentials
   access-control-allow-methods access-control-allow-headers access-control-expose-headers access-control-max-age
   access-control-allow-private-network access-control-anything x-nominated x-nominated-too`.split(/\s+/)
 

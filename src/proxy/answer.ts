@@ -7,6 +7,7 @@ import type { Awaited, Deadlines } from '../upstream/deadlines.ts'
 import type { Account } from './account.ts'
 import { type AnswerFields, fieldsDown } from './fields.ts'
 import { rewriteLink, type Standpoint } from './links.ts'
+import { ownFieldsOf } from './own-fields.ts'
 import { type Rewriting, rewritingOf } from './rewriting.ts'
 
 /** Answers that have no body, whatever their fields say (RFC 9110, section 6.4.1). */
@@ -109,10 +110,11 @@ export class Answer implements Dispatcher.DispatchHandler, Awaited {
   pass(note?: string): void {
     const fields = this.#fields
     if (fields === undefined) return
-    const { account, isHead, hasForeignLinks, path } = this.#asked
+    const { account, response, isHead, hasForeignLinks, path } = this.#asked
     account.fromUpstream = true
     account.firstByte = account.duration
     if (fields.cookies.length > 0) this.live.cookies?.take(fields.cookies, path)
+    for (const [name, value] of ownFieldsOf(response)) fields.down.push(name, value)
     if (note !== undefined)
       fields.down.push('Proxy-Status', `veeam-auth-proxy; received-status=${this.#status}; details="${note}"`)
     if (BODILESS.has(this.#status)) {
@@ -131,7 +133,7 @@ export class Answer implements Dispatcher.DispatchHandler, Awaited {
     this.#writeHead(this.#rewriting?.fields ?? fields.down)
     if (this.#complete) this.#end()
     // A head goes out with the first piece of its body, unless that lets one wait for it.
-    else if (fields.length === undefined || fields.length > WHOLE) setImmediate(flushHead, this.#asked.response)
+    else if (fields.length === undefined || fields.length > WHOLE) setImmediate(flushHead, response)
   }
 
   onData(chunk: Buffer): boolean {

@@ -25,9 +25,21 @@ const NEVER_UP = new Set([
   'via',
   'origin',
   'x-real-ip',
+  'x-client-ip',
+  'x-cluster-client-ip',
   'true-client-ip',
+  'x-original-for',
+  'x-original-host',
+  'x-original-proto',
+  // As IIS and ASP.NET Core tell each other of a certificate or an account that proved itself elsewhere.
+  'x-client-cert',
+  'x-arr-clientcert',
+  'ms-aspnetcore-clientcert',
+  'ms-aspnetcore-winauthtoken',
   // They would put another path or method in the place of those that the rules have judged.
   'x-original-url',
+  'x-original-uri',
+  'x-original-method',
   'x-rewrite-url',
   'x-http-method',
   'x-http-method-override',
@@ -51,6 +63,11 @@ const NEVER_DOWN = new Set([
   'strict-transport-security',
   'alt-svc',
   'clear-site-data',
+  'service-worker-allowed',
+  // Orders to report requests, their queries included, to another place.
+  'nel',
+  'report-to',
+  'reporting-endpoints',
   'x-restsvcsessionid',
 ])
 

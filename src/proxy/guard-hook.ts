@@ -1,6 +1,9 @@
+import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { Account } from './account.ts'
 import type { Guard } from './guard.ts'
+import { targetOf } from './mount.ts'
+import { setOwnField } from './own-fields.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -20,6 +23,8 @@ export function guardEverything(app: FastifyInstance, guardNow: () => Guard): vo
   app.addHook('onRequest', (request, reply, done) => {
     const guard = guardNow()
     request.account = new Account(request.originalUrl)
+    if (guard.knowsOrigins) setOwnField(reply, 'Vary', 'Origin')
+    if (isForeignPage(request.raw)) setOwnField(reply, 'Content-Security-Policy', 'sandbox')
     try {
       const origin = guard.checkSender(request.raw)
       if (origin !== undefined && answeredAcross(origin, request.raw.headers, request.method, reply)) return
@@ -39,6 +44,18 @@ export function guardEverything(app: FastifyInstance, guardNow: () => Guard): vo
 }
 
 /**
+ * Whether a browser is about to show, or run, what an appliance says under the origin that all appliances have in common
+ * with the proxy. A page among them could use the others and the proxy's own verbs; sandboxed, it has an origin of its
+ * own, and the guard turns its requests away. As NAME.localhost an appliance has nobody's origin but its own.
+ */
+function isForeignPage(request: IncomingMessage): boolean {
+  const destination = request.headers['sec-fetch-dest']
+  if (destination === undefined || destination === 'empty') return false
+  const target = targetOf(request)
+  return target !== undefined && target.mount !== ''
+}
+
+/**
  * The fields that let a page of another origin read the answer (Fetch standard, CORS protocol).
  * @returns true when the request was only to ask whether it may, and has been answered
  */
@@ -48,15 +65,14 @@ function answeredAcross(
   method: string,
   reply: FastifyReply,
 ): boolean {
-  reply.raw.setHeader('Access-Control-Allow-Origin', origin)
-  reply.raw.setHeader('Vary', 'Origin')
-  reply.raw.setHeader('Access-Control-Expose-Headers', '*')
+  setOwnField(reply, 'Access-Control-Allow-Origin', origin)
+  setOwnField(reply, 'Access-Control-Expose-Headers', '*')
   const wanted = fields['access-control-request-method']
   if (method !== 'OPTIONS' || typeof wanted !== 'string') return false
-  reply.raw.setHeader('Access-Control-Allow-Methods', wanted)
-  reply.raw.setHeader('Access-Control-Max-Age', PREFLIGHT_AGE)
+  setOwnField(reply, 'Access-Control-Allow-Methods', wanted)
+  setOwnField(reply, 'Access-Control-Max-Age', PREFLIGHT_AGE)
   const names = fields['access-control-request-headers']
-  if (typeof names === 'string') reply.raw.setHeader('Access-Control-Allow-Headers', names)
+  if (typeof names === 'string') setOwnField(reply, 'Access-Control-Allow-Headers', names)
   reply.code(204).send()
   return true
 }

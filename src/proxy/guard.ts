@@ -44,6 +44,11 @@ export class Guard {
     return this.#callers !== undefined
   }
 
+  /** True when answers differ by the origin of the page that calls. */
+  get knowsOrigins(): boolean {
+    return this.#origins.size > 0
+  }
+
   /**
    * The origin of the page that calls, if it is another one that may.
    * @throws Failure BAD_REQUEST, HOST_UNKNOWN or ORIGIN_DENIED

@@ -1,5 +1,6 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import { type Failure, failures } from '../errors.ts'
+import { ownFieldsOf } from './own-fields.ts'
 
 /** An answer of the proxy itself: problem details (RFC 9457) with a stable `code`. */
 export interface Problem {
@@ -54,6 +55,7 @@ export function writeProblem(response: ServerResponse, failure: Failure, applian
   }
   const body = problemBody(failure, appliance)
   response.writeHead(failure.status, STATUS_CODES[failure.status], {
+    ...Object.fromEntries(ownFieldsOf(response)),
     ...problemFields(failure),
     'content-length': body.length,
   })
