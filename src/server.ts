@@ -3,6 +3,7 @@ import { buildApp } from './app.ts'
 import type { Appliance } from './appliance.ts'
 import { Audit } from './audit.ts'
 import { type Configuration, ConfigurationError } from './config/configuration.ts'
+import { asksForCertificate, fixedPart } from './config/fixed.ts'
 import { Failure, messageOf } from './errors.ts'
 import { Fleet } from './fleet.ts'
 import { printed } from './listen/address.ts'
@@ -148,13 +149,10 @@ export class ProxyServer {
     const { load, log } = this.#parts
     if (load === undefined || this.closing) return
     try {
-      const next = await load()
       this.#audit?.reopen()
-      if (next.audit !== this.#configuration.audit)
-        throw new Error('audit cannot be changed while the proxy runs; restart it')
-      if (next.state?.directory !== this.#configuration.state?.directory) {
-        throw new Error('stateDirectory cannot be changed while the proxy runs; restart it')
-      }
+      const next = await load()
+      const fixed = fixedPart(this.#configuration, next)
+      if (fixed !== undefined) throw new Error(`${fixed} cannot be changed while the proxy runs; restart it`)
       const guard = await guardOf(next)
       const moved = listenKey(next) !== listenKey(this.#configuration)
       const listener = moved ? await openListener(next, this.#listening) : this.#listener
@@ -196,9 +194,9 @@ interface Listening {
   certificates?: LocalCertificates
 }
 
-async function openListener({ listen, guard }: Configuration, listening: Listening): Promise<Listener> {
+async function openListener(configuration: Configuration, listening: Listening): Promise<Listener> {
+  const { listen, limits } = configuration
   const { handle, names, authorityDirectory: directory } = listening
-  const askForCertificate = guard.callers.some(({ certificate }) => certificate !== undefined)
   if (listen.tls === 'auto' && directory !== undefined) {
     // Loaded where it is wanted: it brings a whole library of cryptography along.
     const { LocalCertificates } = await import('./listen/local-certificates.ts')
@@ -206,15 +204,17 @@ async function openListener({ listen, guard }: Configuration, listening: Listeni
   }
   const { certificates } = listening
   return Listener.open(listen, handle, {
-    askForCertificate,
+    askForCertificate: asksForCertificate(configuration),
     names,
+    limits,
     ...(certificates === undefined ? {} : { certificates }),
   })
 }
 
 /** What takes another listener when it changes; a certificate can be shown anew by the same one. */
-function listenKey({ listen: { address, tls }, guard }: Configuration): string {
-  const asks = guard.callers.some(({ certificate }) => certificate !== undefined)
+function listenKey(configuration: Configuration): string {
+  const { address, tls } = configuration.listen
+  const asks = tls !== undefined && asksForCertificate(configuration)
   return `${printed(address)} ${tls === 'auto' ? tls : typeof tls} ${asks}`
 }
 

@@ -2,6 +2,7 @@ import { pino } from 'pino'
 import { type ApplianceConfiguration, type Configuration, openGuard } from '../src/config/configuration.ts'
 import { Secret } from '../src/config/secret.ts'
 import { products } from '../src/dialects/index.ts'
+import { defaultLimits } from '../src/listen/limits.ts'
 import { createLog } from '../src/log.ts'
 import { Redactor } from '../src/redactor.ts'
 import { ProxyServer, type ServerParts } from '../src/server.ts'
@@ -68,9 +69,12 @@ export async function startProxy(
     state,
     guard = {},
     audit,
+    limits = defaultLimits,
     ...parts
   }: Partial<ServerParts> &
-    Partial<Pick<Configuration, 'mount' | 'state' | 'audit'>> & { guard?: Partial<Configuration['guard']> } = {},
+    Partial<Pick<Configuration, 'mount' | 'state' | 'audit' | 'limits'>> & {
+      guard?: Partial<Configuration['guard']>
+    } = {},
 ) {
   const redactor = parts.redactor ?? new Redactor()
   const lines: string[] = []
@@ -78,6 +82,7 @@ export async function startProxy(
   const log = parts.log ?? createLog('trace', redactor, { write: line => lines.push(line) })
   const configuration: Configuration = {
     listen: { address: { host: '127.0.0.1', port: 0 }, files: [] },
+    limits,
     appliances,
     mount,
     source: 'test',

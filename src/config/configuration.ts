@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path'
 import { Check } from 'typebox/value'
 import type { Product } from '../dialects/index.ts'
 import { printed } from '../listen/address.ts'
+import type { Limits } from '../listen/limits.ts'
 import type { PathRule } from '../policy/path-rules.ts'
 import { REDACTED } from '../redactor.ts'
 import { applianceOf, Entry } from './appliance.ts'
@@ -11,6 +12,7 @@ import { readDocument } from './document.ts'
 import { millisecondsOf } from './duration.ts'
 import { readSettings, type Settings } from './env.ts'
 import { attempted, Findings } from './findings.ts'
+import { limitsOf } from './limits.ts'
 import { type ListenConfiguration, listeningOf } from './listen.ts'
 import { DEFAULT_SHUTDOWN_TIMEOUT, jsonSchema } from './schema.ts'
 import { readableSecret, Secret, SecretReference } from './secret.ts'
@@ -21,6 +23,8 @@ export { ConfigurationError, type Mistake } from './mistake.ts'
 
 export interface Configuration {
   listen: ListenConfiguration
+  /** Of every listener. */
+  limits: Limits
   appliances: readonly ApplianceConfiguration[]
   /** Where an appliance is served: under `/NAME/` or, when the environment alone describes it, at `/`. */
   mount: 'prefix' | 'root'
@@ -116,11 +120,13 @@ export async function readConfiguration(
   const stateKey =
     key === undefined ? undefined : await attempted(findings, ['stateKey'], () => readableSecret(key, context))
   const callers = await callersOf({ entries: entry.callers, names: entries.map(([name]) => name), findings, context })
+  const limits = limitsOf(entry.limits, findings)
   check(jsonSchema(), value, findings)
   findings.settle()
   const stateDirectory = typeof entry.stateDirectory === 'string' ? entry.stateDirectory : undefined
   return {
     listen: listen ?? (await listeningOf(undefined, context.directory)),
+    limits,
     appliances: appliances.filter(made => made !== undefined),
     mount: 'prefix',
     source,
@@ -180,7 +186,8 @@ function maskedAppliance({ product, url, options, credentials, tls }: ApplianceC
 }
 
 /** Every file that the configuration comes from. */
-export function filesOf({ source, appliances, listen }: Configuration): string[] {
+export function filesOf({ source, appliances, listen, guard }: Configuration): string[] {
   const own = source === 'environment' ? [] : [source]
-  return [...new Set([...own, ...listen.files, ...appliances.flatMap(({ files }) => files)])]
+  const secrets = guard.callers.flatMap(({ secret }) => secret?.file ?? [])
+  return [...new Set([...own, ...listen.files, ...secrets, ...appliances.flatMap(({ files }) => files)])]
 }

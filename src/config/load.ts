@@ -42,7 +42,11 @@ export async function loadConfiguration(
   const allowed = configuration.guard.allowInsecureListen || settings.allowInsecureListen === true
   refuseOpenListen(listen, configuration, allowed, findings)
   findings.settle()
-  return { ...configuration, listen, warnings: [...configuration.warnings, ...warningsOf(configuration)] }
+  return {
+    ...configuration,
+    listen,
+    warnings: [...configuration.warnings, ...warningsOf({ ...configuration, listen })],
+  }
 }
 
 /** A flag or variable turns a socket into an address. */
@@ -65,10 +69,12 @@ function refuseOpenListen(listen: ListenConfiguration, { guard }: Configuration,
   )
 }
 
-function warningsOf({ appliances, guard }: Configuration): string[] {
+function warningsOf({ appliances, guard, listen }: Configuration): string[] {
   const blind = appliances.filter(({ tls }) => !tls.verify && tls.fingerprint === undefined)
+  const mute = listen.tls === undefined ? guard.callers.filter(({ secret }) => secret === undefined) : []
   return [
     ...blind.map(({ name }) => `${name}: tls.verify is false, so whoever stands between can take the password`),
+    ...mute.map(({ name }) => `caller ${name} has a certificate alone, which it cannot show: listen has no tls`),
     ...(guard.allowInsecureListen ? ['allowInsecureListen is true: other machines may reach the proxy'] : []),
   ]
 }

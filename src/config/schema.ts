@@ -3,6 +3,7 @@ import { type Product, products } from '../dialects/index.ts'
 import { BYTES } from './bytes.ts'
 import { Caller } from './callers.ts'
 import { duration } from './duration.ts'
+import { LimitsEntry } from './limits.ts'
 import { ListenEntry } from './listen.ts'
 import { ruleProperties } from './rule.ts'
 import { secretReference } from './secret-reference.ts'
@@ -183,6 +184,7 @@ export function jsonSchema(): object {
     required: ['appliances'],
     properties: {
       listen: ListenEntry,
+      limits: LimitsEntry,
       shutdownTimeout: duration(
         'Shutdown timeout',
         DEFAULT_SHUTDOWN_TIMEOUT,

@@ -1,3 +1,4 @@
+import { defaultLimits } from '../listen/limits.ts'
 import { applianceOf } from './appliance.ts'
 import { check } from './check.ts'
 import { type Configuration, openGuard } from './configuration.ts'
@@ -66,6 +67,7 @@ export async function configurationFromEnvironment(
   if (!appliance) throw new TypeError('the appliance was refused without a finding')
   return {
     listen: await listeningOf(undefined, directory),
+    limits: defaultLimits,
     appliances: [appliance],
     mount: 'root',
     source: 'environment',
