@@ -7,6 +7,7 @@ import type { Keep } from './session/kept.ts'
 import { type Gate, Session, type SessionEvent } from './session/session.ts'
 import { Admission } from './upstream/admission.ts'
 import { UpstreamClient } from './upstream/client.ts'
+import type { TrustedCertificate } from './upstream/trust.ts'
 
 export interface ApplianceParts {
   log: Logger
@@ -28,6 +29,7 @@ export class Appliance {
   readonly #links: Dialect['links']
   #configuration: ApplianceConfiguration
   #client: UpstreamClient
+  #certificate: TrustedCertificate | undefined
   #admission: Admission
 
   /** Sets one up. Nothing is sent before its session starts. */
@@ -39,7 +41,7 @@ export class Appliance {
     this.product = product
     this.origin = origin
     this.#configuration = configuration
-    this.#client = clientOf(configuration)
+    this.#client = this.#clientOf(configuration)
     this.#admission = new Admission(configuration.maxInFlight)
     const dialect = product.dialect(configuration.options)
     this.#links = dialect.links
@@ -62,6 +64,11 @@ export class Appliance {
 
   get client(): UpstreamClient {
     return this.#client
+  }
+
+  /** The one that the latest connection has shown; undefined before the first, and without TLS. */
+  get certificate(): TrustedCertificate | undefined {
+    return this.#certificate
   }
 
   /** How its certificate is checked. */
@@ -103,7 +110,7 @@ export class Appliance {
   reconfigure(configuration: ApplianceConfiguration): void {
     const old = this.#client
     this.#configuration = configuration
-    this.#client = clientOf(configuration)
+    this.#client = this.#clientOf(configuration)
     this.#admission = new Admission(configuration.maxInFlight)
     old.close()
   }
@@ -120,10 +127,13 @@ export class Appliance {
     await this.session.close()
     await this.#client.destroy()
   }
-}
 
-function clientOf({ url, tls, timeouts }: ApplianceConfiguration): UpstreamClient {
-  return new UpstreamClient({ origin: url, trust: tls, timeouts })
+  #clientOf({ url, tls, timeouts }: ApplianceConfiguration): UpstreamClient {
+    const onCertificate = (certificate: TrustedCertificate) => {
+      this.#certificate = certificate
+    }
+    return new UpstreamClient({ origin: url, trust: tls, timeouts, onCertificate })
+  }
 }
 
 /** One line for each thing that happens; the same failure again is counted, and told at every tenth time. */

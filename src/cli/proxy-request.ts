@@ -11,6 +11,8 @@ export const SIGN_IN = 90_000
 export const ApplianceStatus = Type.Object({
   name: Type.String(),
   product: Type.String(),
+  trust: Type.String(),
+  certificate: Type.Union([Type.Null(), Type.Object({ validTo: Type.String(), daysLeft: Type.Number() })]),
   state: Type.String(),
   grant: Type.Union([Type.String(), Type.Null()]),
   since: Type.Union([Type.String(), Type.Null()]),

@@ -1,5 +1,6 @@
 import { type Call, type Command, print } from './command.ts'
 import { locating } from './locating.ts'
+import type { ApplianceStatus } from './proxy-request.ts'
 import { tableOf } from './table.ts'
 
 export const status: Command = {
@@ -44,6 +45,7 @@ async function show(answer: unknown, { options, io }: Call): Promise<number> {
       return [name, product, state, grant ?? '-', shortened(since), shortened(expiresAt), shortened(renewsAt)]
     })
     print(io.stdout, tableOf([heading, ...rows]))
+    for (const line of appliances.flatMap(trustWarnings)) print(io.stdout, line)
     for (const { name, lastError } of appliances) {
       if (lastError === null) continue
       const times = lastError.times > 1 ? ` (${lastError.times} times)` : ''
@@ -54,6 +56,23 @@ async function show(answer: unknown, { options, io }: Call): Promise<number> {
     }
   }
   return appliances.every(({ expiresAt }) => expiresAt !== null) ? 0 : 1
+}
+
+/** Days before the end of a certificate from which on somebody should know. */
+const SOON = 30
+
+function trustWarnings({ name, trust, certificate }: ApplianceStatus): string[] {
+  const blind =
+    trust === 'not verified'
+      ? [
+          `\n${name}: its certificate is not verified (tls.verify is false), so whoever stands between can take the password`,
+        ]
+      : []
+  if (certificate === null || certificate.daysLeft > SOON) return blind
+  const { daysLeft, validTo } = certificate
+  const when =
+    daysLeft < 0 ? `has ended on ${shortened(validTo)}` : `ends in ${daysLeft} days, on ${shortened(validTo)}`
+  return [...blind, `\n${name}: its certificate ${when}.`]
 }
 
 /** Without fractions of a second. */

@@ -8,6 +8,8 @@ import { readiness } from './health.ts'
 const Named = Type.Object({ name: Type.String() })
 const GivenCode = Type.Object({ code: Type.String({ minLength: 1, maxLength: 4096 }) })
 
+const DAY = 86_400_000
+
 export interface StatusParts {
   appliances: ReadonlyMap<string, Appliance>
   version: string
@@ -68,13 +70,14 @@ export async function status(app: FastifyInstance, parts: StatusParts): Promise<
 }
 
 /** Times as ISO 8601, null where there is none. */
-function describe({ name, product, origin, session, trust }: Appliance) {
+function describe({ name, product, origin, session, trust, certificate }: Appliance) {
   const { state, grant, since, expiresAt, renewsAt, lastError } = session.status()
   return {
     name,
     product: product.name,
     url: origin,
     trust,
+    certificate: certificate === undefined ? null : ending(certificate),
     state,
     grant: grant ?? null,
     since: iso(since),
@@ -82,6 +85,11 @@ function describe({ name, product, origin, session, trust }: Appliance) {
     renewsAt: iso(renewsAt),
     lastError: lastError === undefined ? null : { ...lastError, at: iso(lastError.at) },
   }
+}
+
+/** @returns with whole days, negative once it has ended */
+function ending({ fingerprint, validTo }: { fingerprint: string; validTo: number }) {
+  return { fingerprint, validTo: iso(validTo), daysLeft: Math.floor((validTo - Date.now()) / DAY) }
 }
 
 function iso(time: number | undefined): string | null {

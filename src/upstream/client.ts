@@ -3,7 +3,7 @@ import type { WireAnswer, WireRequest } from '../dialects/index.ts'
 import { Failure } from '../errors.ts'
 import { Deadlines } from './deadlines.ts'
 import { upstreamFailure } from './failure.ts'
-import { connector, inspectCertificate, type Trust } from './trust.ts'
+import { connector, inspectCertificate, type Trust, type TrustedCertificate } from './trust.ts'
 
 /** All in milliseconds. */
 export interface Timeouts {
@@ -52,17 +52,26 @@ export class UpstreamClient {
   readonly #trust: Trust
   readonly #timeouts: Timeouts
   readonly #connect: ReturnType<typeof connector>
+  readonly #connectAnew: ReturnType<typeof connector>
   /** For answers that have not begun. */
   readonly deadlines: Deadlines
   #pool: Pool
 
   /** @param parts.origin without a trailing slash */
-  constructor(parts: { origin: string; trust: Trust; timeouts: Timeouts }) {
+  constructor(parts: {
+    origin: string
+    trust: Trust
+    timeouts: Timeouts
+    onCertificate?: (certificate: TrustedCertificate) => void
+  }) {
     this.origin = parts.origin
     this.#trust = parts.trust
     this.#timeouts = parts.timeouts
     this.deadlines = new Deadlines(parts.timeouts.firstByte)
-    this.#connect = connector(parts.trust, this.#timeouts.connect)
+    const { trust, onCertificate } = parts
+    const timeout = this.#timeouts.connect
+    this.#connect = connector(trust, { timeout, onCertificate })
+    this.#connectAnew = connector(trust, { timeout, onCertificate, resumes: false })
     this.#pool = this.#open()
   }
 
@@ -85,7 +94,7 @@ export class UpstreamClient {
    * appliance shows) or ANSWER_BROKEN
    */
   readonly send = async (request: WireRequest): Promise<WireAnswer> => {
-    const client = new Client(this.origin, { connect: this.#connect })
+    const client = new Client(this.origin, { connect: this.#connectAnew })
     try {
       const answer = await client.request({
         method: request.method,

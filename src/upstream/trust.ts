@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { isIP } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import { type DetailedPeerCertificate, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import { buildConnector } from 'undici'
 import { Failure } from '../errors.ts'
@@ -24,33 +24,62 @@ export interface Certificate {
   fingerprint: string
 }
 
-/**
- * What opens connections to one appliance under its rules of trust.
- * @param timeout for TCP and TLS together, in milliseconds
- */
-export function connector(trust: Trust, timeout: number): buildConnector.connector {
-  const tls = { timeout, minVersion: 'TLSv1.2' as const }
-  if (trust.fingerprint !== undefined) return pinned(trust.fingerprint, timeout)
-  if (!trust.verify) return buildConnector({ ...tls, rejectUnauthorized: false })
-  return buildConnector({ ...tls, rejectUnauthorized: true, ...(trust.ca === undefined ? {} : { ca: trust.ca }) })
+/** The certificate of a connection that was trusted. */
+export interface TrustedCertificate {
+  /** SHA-256, `AB:CD:…`. */
+  fingerprint: string
+  /** Epoch milliseconds of its end. */
+  validTo: number
+}
+
+export interface ConnectorOptions {
+  /** For TCP and TLS together, in milliseconds. */
+  timeout: number
+  /** False: every connection shows its certificate anew, and has it verified. */
+  resumes?: boolean
+  /** Told of the certificate of every connection that is trusted, but for a resumed one, which shows none. */
+  onCertificate?: ((certificate: TrustedCertificate) => void) | undefined
+}
+
+/** What opens connections to one appliance under its rules of trust. */
+export function connector(trust: Trust, { timeout, resumes = true, onCertificate }: ConnectorOptions) {
+  const open = buildConnector({ timeout, minVersion: 'TLSv1.2', ...rulesOf(trust, resumes) })
+  const checked: buildConnector.connector = (options, callback) => {
+    open(options, (error, socket) => {
+      if (error !== null) return callback(error, null)
+      const shown = certificateOf(socket)
+      const { fingerprint } = trust
+      if (fingerprint === undefined || shown?.fingerprint === fingerprint) {
+        if (shown !== undefined) onCertificate?.(shown)
+        return callback(null, socket)
+      }
+      socket.destroy()
+      const what = shown?.fingerprint ?? 'of no TLS at all'
+      const detail = `The appliance shows the certificate ${what}, and the configuration pins ${fingerprint}.`
+      const extensions = { shown: shown?.fingerprint, pinned: fingerprint }
+      callback(new Failure('CERTIFICATE_UNTRUSTED', detail, { extensions }), null)
+    })
+  }
+  return checked
 }
 
 /**
- * A pin replaces the chain and the name: the certificate is compared before the first byte is written. Sessions are
- * not resumed, so that every connection shows its certificate.
+ * A pin replaces the chain and the name: the certificate is compared before the first byte is written. Sessions are not
+ * resumed then, so that every connection shows its certificate.
  */
-function pinned(fingerprint: string, timeout: number): buildConnector.connector {
-  const open = buildConnector({ timeout, minVersion: 'TLSv1.2', rejectUnauthorized: false, maxCachedSessions: 0 })
-  return (options, callback) => {
-    open(options, (error, socket) => {
-      if (error !== null) return callback(error, null)
-      const shown = 'getPeerX509Certificate' in socket ? socket.getPeerX509Certificate()?.fingerprint256 : undefined
-      if (shown === fingerprint) return callback(null, socket)
-      socket.destroy()
-      const detail = `The appliance shows the certificate ${shown ?? 'of no TLS at all'}, and the configuration pins ${fingerprint}.`
-      callback(new Failure('CERTIFICATE_UNTRUSTED', detail, { extensions: { shown, pinned: fingerprint } }), null)
-    })
-  }
+function rulesOf({ ca, fingerprint, verify }: Trust, resumes: boolean): buildConnector.BuildOptions {
+  if (fingerprint !== undefined) return { rejectUnauthorized: false, maxCachedSessions: 0 }
+  const sessions = resumes ? {} : { maxCachedSessions: 0 }
+  if (!verify) return { rejectUnauthorized: false, ...sessions }
+  return { rejectUnauthorized: true, ...(ca === undefined ? {} : { ca }), ...sessions }
+}
+
+/** `getPeerX509Certificate` would take it out of the chain, and show the next one at its next call. */
+function certificateOf(socket: Socket | TLSSocket): TrustedCertificate | undefined {
+  const shown = 'getPeerCertificate' in socket ? socket.getPeerCertificate() : undefined
+  // Without one it is an empty object, or null once the connection has gone.
+  if (!shown || !('fingerprint256' in shown)) return undefined
+  return { fingerprint: shown.fingerprint256, validTo: Date.parse(shown.valid_to) }
 }
 
 /** Why Node.js refused a certificate, in words; undefined for errors that are not about one. */
