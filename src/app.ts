@@ -21,6 +21,8 @@ export interface AppParts {
   appliances: ReadonlyMap<string, Appliance>
   /** The appliance that is served at `/` instead of under its name, if there is such a one. */
   root: () => string | undefined
+  /** Addresses of an appliance. */
+  servedAt: (name: string) => readonly string[]
   /** The one in force. */
   guard: () => Guard
   version: string
@@ -88,7 +90,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
 
 /** The proxy's own pages go on: they say that the process lives, and what it is doing. */
 function turnAway(request: FastifyRequest): void {
-  if (request.originalUrl.startsWith('/-/')) return
+  if (request.url.startsWith('/-/')) return
   throw new Failure('OVERLOADED', 'The process cannot keep up with its requests.', { retryAfter: 1_000 })
 }
 

@@ -3,13 +3,14 @@ import { buildApp } from './app.ts'
 import type { Appliance } from './appliance.ts'
 import { Audit } from './audit.ts'
 import { type Configuration, ConfigurationError } from './config/configuration.ts'
-import { asksForCertificate, fixedPart } from './config/fixed.ts'
+import { fixedPart } from './config/fixed.ts'
 import { Failure, messageOf } from './errors.ts'
 import { Fleet } from './fleet.ts'
-import { printed } from './listen/address.ts'
-import { Listener, type RequestHandler } from './listen/listener.ts'
-import type { LocalCertificates } from './listen/local-certificates.ts'
+import type { HandedSocket } from './listen/activation.ts'
+import { pageAt } from './listen/address.ts'
+import { Listeners } from './listeners.ts'
 import { Guard } from './proxy/guard.ts'
+import { bind } from './proxy/mount.ts'
 import type { Redactor } from './redactor.ts'
 import { type Clock, systemClock } from './session/clock.ts'
 import type { SessionEvent } from './session/session.ts'
@@ -24,12 +25,15 @@ export interface ServerParts {
   longestDelay?: number
   /** Where the local authority is kept, for listeners with `tls: auto`. */
   authorityDirectory?: string
+  /** As in `ListenersParts`. */
+  certificateLife?: number
+  handed?: readonly HandedSocket[]
   /** Reads the configuration anew, for `reload`. */
   load?: () => Promise<Configuration>
   onEvent?: (appliance: string, event: SessionEvent) => void
 }
 
-/** The whole product at work: a listener, the routes, and a session at each appliance. */
+/** The whole product at work: listeners, the routes, and a session at each appliance. */
 export class ProxyServer {
   /** Told of every configuration that comes into force after the first. */
   onConfiguration: ((configuration: Configuration) => void) | undefined
@@ -37,12 +41,9 @@ export class ProxyServer {
   readonly #fleet: Fleet
   readonly #state: StateDirectory | undefined
   readonly #audit: Audit | undefined
-  readonly #listening: Listening
+  readonly #listeners: Listeners
   #configuration: Configuration
   #guard: Guard
-  #listener: Listener
-  /** Where the proxy listened before, as long as requests that came there are in flight. */
-  readonly #left = new Set<Listener>()
   #reloading: Promise<unknown> = Promise.resolve()
 
   private constructor(parts: {
@@ -50,24 +51,22 @@ export class ProxyServer {
     fleet: Fleet
     state: StateDirectory | undefined
     audit: Audit | undefined
-    listening: Listening
+    listeners: Listeners
     configuration: Configuration
     guard: Guard
-    listener: Listener
   }) {
     this.#parts = parts.server
     this.#fleet = parts.fleet
     this.#state = parts.state
     this.#audit = parts.audit
-    this.#listening = parts.listening
+    this.#listeners = parts.listeners
     this.#configuration = parts.configuration
     this.#guard = parts.guard
-    this.#listener = parts.listener
   }
 
   /**
    * Listens, and begins to sign in everywhere.
-   * @throws ListenError when the address cannot be had, StateDirectoryError or StateDirectoryHeldError
+   * @throws ListenError when an address cannot be had, StateDirectoryError or StateDirectoryHeldError
    */
   static async start(configuration: Configuration, parts: ServerParts): Promise<ProxyServer> {
     const { log, redactor, version, onEvent, clock = systemClock } = parts
@@ -84,6 +83,7 @@ export class ProxyServer {
       appliances: fleet.appliances,
       guard: () => (server === undefined ? guard : server.#guard),
       root: () => rootOf(server?.configuration ?? configuration),
+      servedAt: name => server?.servedAt(name) ?? [],
       closing: () => server?.closing ?? false,
       reload: () => server?.reload() ?? Promise.resolve(),
       onRequest: (account, request) => audit?.request(account, request),
@@ -91,22 +91,34 @@ export class ProxyServer {
       version,
       log,
     })
-    const listening: Listening = {
-      handle: (request, response) => app.routing(request, response),
+    const listeners = await Listeners.open(configuration, {
+      log,
+      handle(request, response, tag) {
+        if (tag !== undefined) bind(request, tag)
+        app.routing(request, response)
+      },
       names: () => (server?.configuration ?? configuration).appliances.map(({ name }) => `${name}.localhost`),
       authorityDirectory: parts.authorityDirectory,
-    }
-    const listener = await openListener(configuration, listening).catch(async (error: unknown) => {
+      certificateLife: parts.certificateLife,
+      handed: parts.handed ?? [],
+    }).catch(async (error: unknown) => {
       await state?.close()
       throw error
     })
-    server = new ProxyServer({ server: parts, fleet, state, audit, listening, configuration, guard, listener })
+    server = new ProxyServer({ server: parts, fleet, state, audit, listeners, configuration, guard })
     fleet.apply(configuration.appliances)
     return server
   }
 
+  /** Where the proxy itself listens. */
   get url(): string {
-    return this.#listener.url
+    return this.#listeners.url
+  }
+
+  /** The addresses of an appliance: under its name or at the root, and those of its own listeners. */
+  servedAt(name: string): string[] {
+    const own = this.#listeners.urlsOf(name).map(url => pageAt(url, '/'))
+    return [pageAt(this.url, rootOf(this.#configuration) === name ? '/' : `/${name}/`), ...own]
   }
 
   /** The one in force. */
@@ -116,7 +128,7 @@ export class ProxyServer {
 
   /** True from the moment it was told to close. */
   get closing(): boolean {
-    return this.#listener.closing
+    return this.#listeners.closing
   }
 
   get appliances(): ReadonlyMap<string, Appliance> {
@@ -136,8 +148,7 @@ export class ProxyServer {
   /** Ends in order: not ready, no new connections, requests in flight finish, sessions are signed out or kept. */
   async close(grace = this.#configuration.shutdownTimeout): Promise<void> {
     const { log } = this.#parts
-    const cuts = await Promise.all([this.#listener, ...this.#left].map(listener => listener.close(grace)))
-    const cut = cuts.reduce((sum, requests) => sum + requests, 0)
+    const cut = await this.#listeners.close(grace)
     if (cut > 0) log.warn({ requests: cut }, 'requests were cut at the end of the shutdown timeout')
     await this.#reloading
     await this.#fleet.close()
@@ -154,19 +165,16 @@ export class ProxyServer {
       const fixed = fixedPart(this.#configuration, next)
       if (fixed !== undefined) throw new Error(`${fixed} cannot be changed while the proxy runs; restart it`)
       const guard = await guardOf(next)
-      const moved = listenKey(next) !== listenKey(this.#configuration)
-      const listener = moved ? await openListener(next, this.#listening) : this.#listener
+      const listening = await this.#listeners.change(next)
       if (this.closing) {
-        if (moved) void listener.drain()
+        listening.abandon()
         return
       }
-      if (moved) this.#leave(this.#listener)
-      else if (typeof next.listen.tls === 'object') this.#listener.swapCertificate(next.listen.tls)
+      listening.commit()
       this.#configuration = next
       this.#guard = guard
-      this.#listener = listener
       this.#fleet.apply(next.appliances)
-      this.#listening.certificates?.refresh()
+      this.#listeners.refreshCertificates()
       this.onConfiguration?.(next)
       log.info({ appliances: next.appliances.length, url: this.url }, 'configuration reloaded')
       this.#audit?.write({ event: 'reload', accepted: true })
@@ -177,45 +185,6 @@ export class ProxyServer {
       throw new Failure('CONFIGURATION_REFUSED', messageOf(error), { cause: error, extensions: { mistakes } })
     }
   }
-
-  #leave(listener: Listener): void {
-    this.#left.add(listener)
-    void listener.drain().then(() => this.#left.delete(listener))
-  }
-}
-
-/** What every listener of one server has in common. */
-interface Listening {
-  handle: RequestHandler
-  /** Names below localhost that a certificate by `tls: auto` is good for. */
-  names: () => readonly string[]
-  authorityDirectory: string | undefined
-  /** Made for the first listener that wants one. */
-  certificates?: LocalCertificates
-}
-
-async function openListener(configuration: Configuration, listening: Listening): Promise<Listener> {
-  const { listen, limits } = configuration
-  const { handle, names, authorityDirectory: directory } = listening
-  if (listen.tls === 'auto' && directory !== undefined) {
-    // Loaded where it is wanted: it brings a whole library of cryptography along.
-    const { LocalCertificates } = await import('./listen/local-certificates.ts')
-    listening.certificates ??= await LocalCertificates.open({ directory })
-  }
-  const { certificates } = listening
-  return Listener.open(listen, handle, {
-    askForCertificate: asksForCertificate(configuration),
-    names,
-    limits,
-    ...(certificates === undefined ? {} : { certificates }),
-  })
-}
-
-/** What takes another listener when it changes; a certificate can be shown anew by the same one. */
-function listenKey(configuration: Configuration): string {
-  const { address, tls } = configuration.listen
-  const asks = tls !== undefined && asksForCertificate(configuration)
-  return `${printed(address)} ${tls === 'auto' ? tls : typeof tls} ${asks}`
 }
 
 function guardOf({ guard, appliances }: Configuration): Promise<Guard> {

@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type OutgoingHttpHeaders, request } from 'node:http'
 import { request as secureRequest } from 'node:https'
-import { connect, type Socket } from 'node:net'
+import { connect, type Server as NetServer, type Socket } from 'node:net'
+import { type PeerCertificate, connect as tlsConnect } from 'node:tls'
 import type { Listen } from '../src/listen/address.ts'
 import { Listener, type ListenerOptions, type RequestHandler } from '../src/listen/listener.ts'
 import { type Context, sharedCertificate } from './rig.ts'
@@ -97,6 +98,23 @@ export function raw(t: Context, url: string): { socket: Socket; text: () => stri
   socket.on('error', () => {})
   const ended = once(socket, 'close').then(() => text)
   return { socket, text: () => text, ended }
+}
+
+/** The certificate that is shown at a URL. */
+export async function certificateAt(url: string): Promise<PeerCertificate> {
+  const { hostname: host, port } = new URL(url)
+  const socket = tlsConnect({ host, port: Number(port), rejectUnauthorized: false })
+  await once(socket, 'secureConnect')
+  const certificate = socket.getPeerCertificate()
+  socket.destroy()
+  return certificate
+}
+
+/** The descriptor of a listening socket, which Node.js keeps to itself. */
+export function fdOf(server: NetServer): number {
+  const handle: unknown = Reflect.get(server, '_handle')
+  if (typeof handle !== 'object' || handle === null || !('fd' in handle)) throw new Error('it does not listen')
+  return Number(handle.fd)
 }
 
 /** A port that nobody listens on at the moment. */

@@ -48,6 +48,7 @@ export function applianceAt(
     maxBody: undefined,
     rewriteLinks: true,
     access: { rule: {}, credentials: false },
+    listen: [],
     files: [],
     identity: `${product} ${simulator.url}`,
     ...overrides,

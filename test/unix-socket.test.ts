@@ -22,7 +22,7 @@ import { ListenError } from '../src/listen/address.ts'
 import { Listener } from '../src/listen/listener.ts'
 import { listenPrivately } from '../src/listen/unix-socket.ts'
 import { temporaryFolder } from './configuration-folder.ts'
-import { ask, echo, listen, listenSecurely } from './listener-rig.ts'
+import { ask, echo, fdOf, listen, listenSecurely } from './listener-rig.ts'
 
 const program = fileURLToPath(new URL('listener-child.ts', import.meta.url))
 const tsx = fileURLToPath(import.meta.resolve('tsx'))
@@ -208,10 +208,3 @@ describe('socket activation', { concurrency: 2 }, () => {
     })
   })
 })
-
-/** The descriptor of a listening socket, which Node.js keeps to itself. */
-function fdOf(server: Server): number {
-  const handle: unknown = Reflect.get(server, '_handle')
-  assert.ok(typeof handle === 'object' && handle !== null && 'fd' in handle)
-  return Number(handle.fd)
-}

@@ -1,6 +1,6 @@
 import pLimit from 'p-limit'
 import { type Command, print, textOf } from './command.ts'
-import { tableOf } from './table.ts'
+import { servedSentence, tableOf } from './table.ts'
 
 const AT_ONCE = 16
 
@@ -10,7 +10,7 @@ export const check: Command = {
   example: 'veeam-auth-proxy check --config appliances.yaml',
   options: [{ flags: '--config <path>', description: 'configuration file (CONFIG; default appliances.yaml)' }],
   async run({ options, io }) {
-    const [{ loadConfiguration }, { readSettings }, { logTo }, { Redactor }, { tryAppliance }, { advise }] =
+    const [{ loadConfiguration }, { readSettings }, { logTo }, { Redactor }, { tryAppliance }, { advise }, places] =
       await Promise.all([
         import('../config/load.ts'),
         import('../config/env.ts'),
@@ -18,6 +18,7 @@ export const check: Command = {
         import('../redactor.ts'),
         import('./check-appliance.ts'),
         import('./check-advice.ts'),
+        import('../places.ts'),
       ])
     const configuration = await loadConfiguration({ config: textOf(options.config) }, io.env, io.cwd)
     // The report says everything; whoever wants the steps too asks for a detailed log.
@@ -32,6 +33,10 @@ export const check: Command = {
     )
     const heading = ['appliance', 'product', 'reached', 'trusted', 'signed in', 'session lives', 'next grant']
     print(io.stdout, tableOf([heading, ...trials.map(({ row }) => row)]))
+    for (const appliance of configuration.appliances) {
+      const sentence = servedSentence(appliance.name, places.addressesOf(configuration, appliance))
+      if (sentence !== undefined) print(io.stdout, `\n${sentence}`)
+    }
     const advices = await Promise.all(trials.map(trial => advise(trial, configuration)))
     for (const advice of advices.filter(text => text !== undefined)) print(io.stdout, `\n${advice}`)
     return trials.some(({ failure }) => failure !== undefined) ? 1 : 0

@@ -14,6 +14,7 @@ export const ApplianceStatus = Type.Object({
   trust: Type.String(),
   certificate: Type.Union([Type.Null(), Type.Object({ validTo: Type.String(), daysLeft: Type.Number() })]),
   state: Type.String(),
+  servedAt: Type.Optional(Type.Array(Type.String())),
   grant: Type.Union([Type.String(), Type.Null()]),
   since: Type.Union([Type.String(), Type.Null()]),
   expiresAt: Type.Union([Type.String(), Type.Null()]),

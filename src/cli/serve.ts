@@ -1,6 +1,7 @@
 import { homedir } from 'node:os'
 import type { Logger } from 'pino'
 import type { Configuration } from '../config/configuration.ts'
+import { handedSockets } from '../listen/activation.ts'
 import { authorityDirectory } from '../listen/authority-directory.ts'
 import { type Command, type Io, textOf, UsageError } from './command.ts'
 import { onFreePort } from './on-free-port.ts'
@@ -56,6 +57,7 @@ export const serve: Command = {
         redactor,
         version: version(),
         load,
+        handed: handedSockets(io.env, process.pid),
         authorityDirectory: authorityDirectory({
           stateDirectory: configuration.state?.directory,
           env: io.env,

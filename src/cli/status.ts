@@ -1,7 +1,7 @@
 import { type Call, type Command, print } from './command.ts'
 import { locating } from './locating.ts'
 import type { ApplianceStatus } from './proxy-request.ts'
-import { tableOf } from './table.ts'
+import { servedSentence, tableOf } from './table.ts'
 
 export const status: Command = {
   name: 'status',
@@ -46,6 +46,10 @@ async function show(answer: unknown, { options, io }: Call): Promise<number> {
     })
     print(io.stdout, tableOf([heading, ...rows]))
     for (const line of appliances.flatMap(trustWarnings)) print(io.stdout, line)
+    for (const { name, servedAt = [] } of appliances) {
+      const sentence = servedSentence(name, servedAt)
+      if (sentence !== undefined) print(io.stdout, `\n${sentence}`)
+    }
     for (const { name, lastError } of appliances) {
       if (lastError === null) continue
       const times = lastError.times > 1 ? ` (${lastError.times} times)` : ''

@@ -10,3 +10,8 @@ export function tableOf(rows: readonly (readonly string[])[]): string {
     )
     .join('\n')
 }
+
+/** Where an appliance is served, when that is more than where every other is: under its name. */
+export function servedSentence(name: string, addresses: readonly string[]): string | undefined {
+  return addresses.length > 1 ? `${name} is served at ${addresses.join(' and ')}` : undefined
+}

@@ -9,6 +9,7 @@ import type { ApplianceConfiguration, CredentialsConfiguration, TrustConfigurati
 import { millisecondsOf } from './duration.ts'
 import { attempted, type Findings, type Path } from './findings.ts'
 import { Obstacle } from './obstacle.ts'
+import { ownListeningOf } from './own-listen.ts'
 import { ruleOf } from './rule.ts'
 import { DEFAULT_MAX_IN_FLIGHT, DEFAULT_TIMEOUTS, Tls } from './schema.ts'
 import { readableSecret, Secret, SecretReference } from './secret.ts'
@@ -45,12 +46,16 @@ export async function applianceOf(parts: Parts): Promise<ApplianceConfiguration 
   )
   const tls = await trustOf(entry.tls, context.directory, (key, make) => attempt(['tls', key], make))
   const rule = await ruleOf(entry, path, findings)
-  if (!product || !url || !credentials || !tls) return undefined
+  const { directory } = context
+  const listen =
+    product && (await ownListeningOf({ entry: entry.listen, product, path: [...path, 'listen'], findings, directory }))
+  if (!product || !url || !credentials || !tls || !listen) return undefined
   const options = optionsOf(product, entry)
   const identity = digest([product.name, url, options, entry.credentials])
   const files = [
     ...Object.values(credentials).flatMap(value => (value instanceof Secret && value.file ? [value.file] : [])),
     ...(Check(Tls, entry.tls) && 'ca' in entry.tls ? [resolve(context.directory, entry.tls.ca)] : []),
+    ...listen.flatMap(({ files }) => files),
   ]
   const access = { rule, credentials: Array.isArray(entry.allow) && entry.allow.includes('credentials') }
   return {
@@ -63,6 +68,7 @@ export async function applianceOf(parts: Parts): Promise<ApplianceConfiguration 
     ...limitsOf(entry),
     rewriteLinks: entry.rewriteLinks !== 'off',
     access,
+    listen,
     files,
     identity,
   }

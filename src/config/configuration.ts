@@ -72,6 +72,8 @@ export interface ApplianceConfiguration {
   rewriteLinks: boolean
   /** What may be done there, by whomever. */
   access: { rule: PathRule; credentials: boolean }
+  /** Where it is served at the root path, beside where the proxy itself listens. */
+  listen: readonly ListenConfiguration[]
   /** Absolute paths of the files that its secrets and certificates come from. */
   files: readonly string[]
   /** Stands for everything that a session depends on: the same identity means the same session. */
@@ -125,7 +127,10 @@ export async function readConfiguration(
   findings.settle()
   const stateDirectory = typeof entry.stateDirectory === 'string' ? entry.stateDirectory : undefined
   return {
-    listen: listen ?? (await listeningOf(undefined, context.directory)),
+    listen: {
+      ...(listen ?? (await listeningOf(undefined, context.directory))),
+      at: entry.listen === undefined ? { place: 'the default', path: 'listen' } : findings.whereIs(['listen']),
+    },
     limits,
     appliances: appliances.filter(made => made !== undefined),
     mount: 'prefix',
@@ -177,12 +182,20 @@ export function masked(configuration: Configuration): unknown {
   }
 }
 
-function maskedAppliance({ product, url, options, credentials, tls }: ApplianceConfiguration): unknown {
+function maskedAppliance({ product, url, options, credentials, tls, listen }: ApplianceConfiguration): unknown {
   const shown = Object.entries(credentials)
     .filter(([key]) => key !== 'type')
     .map(([key, value]) => [key, value instanceof Secret ? `${REDACTED} from ${value.source}` : value])
   const ca = tls.ca && { ca: `certificates: ${tls.ca.split('BEGIN CERTIFICATE').length - 1}` }
-  return { product: product.name, url, ...options, credentials: Object.fromEntries(shown), tls: { ...tls, ...ca } }
+  const own = listen.map(({ address, tls }) => printed(address) + (tls === undefined ? '' : ' with TLS'))
+  return {
+    product: product.name,
+    url,
+    ...options,
+    credentials: Object.fromEntries(shown),
+    tls: { ...tls, ...ca },
+    ...(own.length > 0 && { listen: own }),
+  }
 }
 
 /** Every file that the configuration comes from. */

@@ -41,9 +41,11 @@ function explainUnion(union: ErrorObject, inner: readonly ErrorObject[], finding
   const { data } = union
   const path = pathOf(union)
   const takesText = branches.some(({ type }) => type === 'string')
+  const isNumber = typeof data === 'number' && branches.some(({ type }) => type === 'integer')
   if (!isMap(data)) {
     const words = branches.map(branch => branch.const).filter(word => typeof word === 'string')
-    return findings.add(path, ...wrongKind(union, takesText ? 'string' : 'object', words))
+    const kind = takesText ? 'string' : 'object'
+    return findings.add(path, ...wrongKind(union, isNumber ? '' : kind, words))
   }
   const known = branches.flatMap(({ properties }) => Object.keys(properties ?? {}))
   const unknown = Object.keys(data).filter(key => !known.includes(key))

@@ -26,6 +26,11 @@ export class Findings {
     this.#mistakes.push({ place: this.#where.place(path, part), path: name, message, remedy })
   }
 
+  /** How a part is called in mistakes that are found later. */
+  whereIs(path: Path): { place: string; path: string } {
+    return { place: this.#where.place(path, 'value'), path: this.#where.name(path) }
+  }
+
   /** @throws ConfigurationError when there are any, in the order of their places */
   settle(): void {
     if (this.#mistakes.length === 0) return

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { isAbsolute, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import Type, { type Static } from 'typebox'
 import { Check } from 'typebox/value'
 import type { Listen, ListenAddress } from '../listen/address.ts'
@@ -29,16 +29,12 @@ const Pair = Type.Object(
   strict,
 )
 
-const Secured = Type.Object(
-  {
-    address: Address,
-    tls: Type.Union([Type.Literal('auto'), Pair], {
-      title: 'TLS',
-      description: 'auto: a certificate of a local authority made once; or { cert, key }: PEM files',
-    }),
-  },
-  strict,
-)
+export const ListenTls = Type.Union([Type.Literal('auto'), Pair], {
+  title: 'TLS',
+  description: 'auto: a certificate of a local authority made once; or { cert, key }: PEM files',
+})
+
+const Secured = Type.Object({ address: Address, tls: ListenTls }, strict)
 
 /** Where the proxy listens, as it stands in the configuration. */
 export const ListenEntry = Type.Union([Address, Secured], {
@@ -52,23 +48,33 @@ export type ListenEntry = Static<typeof ListenEntry>
 export interface ListenConfiguration extends Listen {
   /** Absolute paths of the files that it comes from. */
   files: readonly string[]
+  /** Where it stands in the configuration, as mistakes are told; absent when it stands nowhere. */
+  at?: { place: string; path: string }
 }
 
 /** @throws Obstacle */
 export async function listeningOf(entry: unknown, directory: string): Promise<ListenConfiguration> {
-  if (typeof entry === 'string') return { address: addressOf(entry, directory), files: [] }
+  if (typeof entry === 'string') return listenerOf({ address: entry }, directory)
   if (!Check(ListenEntry, entry) || typeof entry === 'string') return { address: listenOf(DEFAULT_LISTEN), files: [] }
-  const address = addressOf(entry.address, directory)
-  if (entry.tls === 'auto') return { address, tls: 'auto', files: [] }
-  const { cert, key } = entry.tls
+  return listenerOf(entry, directory)
+}
+
+/** @throws Obstacle */
+export async function listenerOf(
+  { address: text, tls }: { address: string; tls?: Static<typeof ListenTls> },
+  directory: string,
+): Promise<ListenConfiguration> {
+  const address = addressOf(text, directory)
+  if (tls === undefined) return { address, files: [] }
+  if (tls === 'auto') return { address, tls, files: [] }
+  const { cert, key } = tls
   const pair = { cert: await certificatesOf(cert, directory), key: await keyOf(resolve(directory, key)) }
   return { address, tls: pair, files: [resolve(directory, cert), resolve(directory, key)] }
 }
 
 function addressOf(text: string, directory: string): ListenAddress {
   if (!text.startsWith('unix:')) return listenOf(text)
-  const path = text.slice('unix:'.length)
-  return { path: isAbsolute(path) ? path : resolve(directory, path) }
+  return { path: resolve(directory, text.slice('unix:'.length)) }
 }
 
 async function keyOf(file: string): Promise<string> {

@@ -1,9 +1,9 @@
-import { printed } from '../listen/address.ts'
 import { hostOf, listenOf, portOf } from './address.ts'
 import { type Configuration, readConfiguration } from './configuration.ts'
 import { readSettings } from './env.ts'
 import { attempted, Findings } from './findings.ts'
-import { DEFAULT_LISTEN, isPrivate, type ListenConfiguration } from './listen.ts'
+import { DEFAULT_LISTEN, type ListenConfiguration } from './listen.ts'
+import { checkListeners } from './listeners.ts'
 import type { Environment } from './secret-source.ts'
 import { applianceVariables, configurationFromEnvironment } from './single.ts'
 
@@ -35,38 +35,23 @@ export async function loadConfiguration(
   refuseTwoSources(flags, env, findings)
   findings.settle()
   const settings = readSettings(env)
-  const configuration =
+  const read =
     (await configurationFromEnvironment(env, directory)) ??
     (await readConfiguration(flags.config ?? settings.config, env, directory, settings))
-  const listen = moved(configuration.listen, host ?? settings.host, port ?? settings.port)
-  const allowed = configuration.guard.allowInsecureListen || settings.allowInsecureListen === true
-  refuseOpenListen(listen, configuration, allowed, findings)
-  findings.settle()
-  return {
-    ...configuration,
-    listen,
-    warnings: [...configuration.warnings, ...warningsOf({ ...configuration, listen })],
-  }
+  const listen = moved(read.listen, host ?? settings.host, port ?? settings.port)
+  const allowInsecureListen = read.guard.allowInsecureListen || settings.allowInsecureListen === true
+  const configuration = { ...read, listen, guard: { ...read.guard, allowInsecureListen } }
+  checkListeners(configuration)
+  return { ...configuration, warnings: [...configuration.warnings, ...warningsOf(configuration)] }
 }
 
 /** A flag or variable turns a socket into an address. */
 function moved(listen: ListenConfiguration, host?: string, port?: number): ListenConfiguration {
   if (host === undefined && port === undefined) return listen
-  const { address } = listen
+  const { at, address, ...rest } = listen
   const standard = listenOf(DEFAULT_LISTEN)
   const from = 'host' in address ? address : standard
-  return { ...listen, address: { host: host ?? from.host, port: port ?? from.port } }
-}
-
-/** Whoever can connect speaks with the rights of the accounts: that must not be the whole network by mistake. */
-function refuseOpenListen(listen: ListenConfiguration, { guard }: Configuration, allowed: boolean, findings: Findings) {
-  if (allowed || isPrivate(listen) || (guard.callers.length > 0 && listen.tls !== undefined)) return
-  const missing = guard.callers.length > 0 ? 'without TLS' : 'where nobody has to prove who calls'
-  findings.add(
-    ['listen'],
-    `${printed(listen.address)} can be reached from other machines, ${missing}`,
-    'Listen on 127.0.0.1 or a Unix socket, or set callers and tls; allowInsecureListen: true takes the risk',
-  )
+  return { ...rest, address: { host: host ?? from.host, port: port ?? from.port } }
 }
 
 function warningsOf({ appliances, guard, listen }: Configuration): string[] {
@@ -79,7 +64,7 @@ function warningsOf({ appliances, guard, listen }: Configuration): string[] {
   ]
 }
 
-const places: Readonly<Record<string, string>> = { CONFIG: 'environment', listen: 'configuration' }
+const places: Readonly<Record<string, string>> = { CONFIG: 'environment' }
 
 function refuseTwoSources(flags: Flags, env: Environment, findings: Findings): void {
   const named = flags.config === undefined ? env.CONFIG && 'CONFIG' : '--config'

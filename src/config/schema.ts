@@ -5,6 +5,7 @@ import { Caller } from './callers.ts'
 import { duration } from './duration.ts'
 import { LimitsEntry } from './limits.ts'
 import { ListenEntry } from './listen.ts'
+import { OwnListen } from './own-listen.ts'
 import { ruleProperties } from './rule.ts'
 import { secretReference } from './secret-reference.ts'
 
@@ -156,6 +157,7 @@ const common = {
   rewriteLinks: Type.Optional(RewriteLinks),
   ...ruleProperties,
   allow: Type.Optional(Allow),
+  listen: Type.Optional(OwnListen),
 }
 
 const StateDirectory = Type.String({

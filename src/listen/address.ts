@@ -40,3 +40,13 @@ export function printed(address: ListenAddress): string {
   const { host, port } = address
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
+
+/** `SCHEME://HOST:PORT`, `unix:PATH` or `fd:N`. */
+export function urlOf(address: ListenAddress, scheme: 'http' | 'https'): string {
+  return 'host' in address ? `${scheme}://${printed(address)}` : printed(address)
+}
+
+/** A page below such a URL, as nginx writes it for sockets: `unix:PATH:/page`. */
+export function pageAt(url: string, page: string): string {
+  return url.startsWith('http') ? url + page : `${url}:${page}`
+}

@@ -3,9 +3,8 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Server as SecureServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { type CertificatePair, type Listen, type ListenAddress, ListenError, printed } from './address.ts'
+import { type CertificatePair, type Listen, type ListenAddress, ListenError, urlOf } from './address.ts'
 import { BodyWatch } from './body-watch.ts'
-import { createServerFor } from './create-server.ts'
 import { InFlight } from './in-flight.ts'
 import { defaultLimits, excessOf, forwardProxyWanted, type Limits } from './limits.ts'
 import type { LocalCertificates } from './local-certificates.ts'
@@ -13,6 +12,7 @@ import { refusalOf } from './malformed.ts'
 import { takeQueued } from './queue.ts'
 import { type RefusalCode, refuse, refuseConnection } from './refusal.ts'
 import { secureOptions } from './secure.ts'
+import { createServerFor } from './server.ts'
 import { clearPath, closeSocket, inodeAt, listenPrivately } from './unix-socket.ts'
 import { headWithoutOffer, isWebSocket } from './upgrade.ts'
 
@@ -23,8 +23,8 @@ export type RequestHandler = (request: IncomingMessage, response: ServerResponse
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer, tag: string | undefined) => void
 
 export interface ListenerOptions {
-  /** The appliance that is served at the root path. */
-  tag?: string
+  /** See `Listener.tag`. */
+  tag?: string | undefined
   /** Without one, a request for WebSocket is handled as any other. */
   onUpgrade?: UpgradeHandler
   /** Wanted for `tls: auto`. */
@@ -38,6 +38,8 @@ export interface ListenerOptions {
 
 /** An HTTP server that lets go without losing a request that it has accepted. */
 export class Listener {
+  /** The appliance that is served at the root path; undefined where the proxy itself is. */
+  tag: string | undefined
   readonly #server: Server | SecureServer
   readonly #given: ListenAddress
   readonly #inFlight = new InFlight()
@@ -57,10 +59,11 @@ export class Listener {
 
   /** @throws ListenError */
   static async open(listen: Listen, handle: RequestHandler, options: ListenerOptions = {}): Promise<Listener> {
-    const { tag, onUpgrade } = options
+    const { onUpgrade } = options
     const limits = { ...defaultLimits, ...options.limits }
-    const server = createServerFor(listen, limits, options)
+    const server = createServerFor(listen, limits, options.askForCertificate ?? false)
     const listener = new Listener(server, listen.address)
+    listener.tag = options.tag
     const bodies = new BodyWatch(limits.bodyTimeout, request =>
       listener.#refuse(request.socket, 'REQUEST_STALLED', `The body stood still for ${limits.bodyTimeout} ms.`),
     )
@@ -83,7 +86,7 @@ export class Listener {
         return refuse(response, excess.code, excess.detail)
       }
       bodies.watch(request)
-      handle(request, response, tag)
+      handle(request, response, listener.tag)
     })
     server.on('connect', (_, socket) => listener.#refuse(socket, 'NOT_A_FORWARD_PROXY', forwardProxyWanted))
     server.on('upgrade', (request, socket, head) => {
@@ -91,7 +94,7 @@ export class Listener {
       if (excess !== undefined) return listener.#refuse(socket, excess.code, excess.detail)
       if (onUpgrade === undefined || !isWebSocket(request)) return listener.#beginAgain(request, socket, head)
       listener.#trackUpgraded(socket)
-      onUpgrade(request, socket, head, tag)
+      onUpgrade(request, socket, head, listener.tag)
     })
     await listener.#provideCertificate(listen, options)
     await listener.#listen().catch((error: unknown) => {
@@ -108,11 +111,14 @@ export class Listener {
 
   /** Where it listens: `http://HOST:PORT`, `https://HOST:PORT`, `unix:PATH` or, when nothing else is known, `fd:N`. */
   get url(): string {
+    return urlOf(this.address, 'setSecureContext' in this.#server ? 'https' : 'http')
+  }
+
+  /** What it listens on, as the system has it. */
+  get address(): ListenAddress {
     const bound = this.#server.address()
-    if (bound === null) return printed(this.#given)
-    if (typeof bound === 'string') return printed({ path: bound })
-    const scheme = 'setSecureContext' in this.#server ? 'https' : 'http'
-    return `${scheme}://${printed({ host: bound.address, port: bound.port })}`
+    if (bound === null) return this.#given
+    return typeof bound === 'string' ? { path: bound } : { host: bound.address, port: bound.port }
   }
 
   /**

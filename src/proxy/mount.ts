@@ -15,12 +15,19 @@ export const APPLIANCE_ROUTE = '/~'
 
 const targets = new WeakMap<IncomingMessage, Target>()
 
+/** Binds a request to the appliance by whose own listener it came in: there every path, `/-/` too, is the appliance's. */
+export function bind(request: IncomingMessage, name: string): void {
+  targets.set(request, { name, path: request.url ?? '/', mount: '' })
+}
+
 /**
  * The path that a request is routed by. The router would refuse or decode what is the appliance's affair, so that it
  * sees nothing of it: name and path are set aside as the request's target.
  * @param root the appliance that is served at `/`, if there is such a one
  */
 export function routedUrl(request: IncomingMessage, root: string | undefined): string {
+  const bound = targets.get(request)
+  if (bound !== undefined) return `/${bound.name}/`
   const url = request.url ?? '/'
   if (!url.startsWith('/')) return url
   const target = targetIn(url, nameOfHost(request.headers.host), root)
@@ -29,7 +36,7 @@ export function routedUrl(request: IncomingMessage, root: string | undefined): s
   return APPLIANCE_ROUTE
 }
 
-/** Where a request is bound for that `routedUrl` has seen; undefined for the proxy's own pages. */
+/** Where a request is bound for that `bind` or `routedUrl` has seen; undefined for the proxy's own pages. */
 export function targetOf(request: IncomingMessage): Target | undefined {
   return targets.get(request)
 }

@@ -53,6 +53,7 @@ export async function proxy(
   function find(request: IncomingMessage): { appliance: Appliance; target: Target } {
     const target = targetOf(request)
     const appliance = target && parts.appliances.get(target.name)
+    if (target?.path.startsWith('/') === false) throw new Failure('BAD_REQUEST', 'The request line names no path.')
     if (target !== undefined && appliance !== undefined) return { appliance, target }
     if (request.url?.startsWith('/-/')) throw new Failure('UNKNOWN_PATH', 'The proxy has no such page of its own.')
     const names = [...parts.appliances.keys()]

@@ -13,6 +13,8 @@ const DAY = 86_400_000
 export interface StatusParts {
   appliances: ReadonlyMap<string, Appliance>
   version: string
+  /** Addresses of an appliance. */
+  servedAt: (name: string) => readonly string[]
   /** True once the process is on its way out. */
   closing: () => boolean
   /** Takes up the configuration as it is now. Throws a `Failure` CONFIGURATION_REFUSED. */
@@ -21,7 +23,7 @@ export interface StatusParts {
 
 /** The proxy's own pages, under `/-/`. */
 export async function status(app: FastifyInstance, parts: StatusParts): Promise<void> {
-  const { appliances, version, closing } = parts
+  const { appliances, version, closing, servedAt } = parts
 
   app.addHook('onRequest', async request => {
     if (request.method === 'GET' || request.method === 'HEAD') return
@@ -57,6 +59,25 @@ export async function status(app: FastifyInstance, parts: StatusParts): Promise<
     return { status: 'reloaded', appliances: [...appliances.keys()] }
   })
 
+  /** Times as ISO 8601, null where there is none. */
+  function describe({ name, product, origin, session, trust, certificate }: Appliance) {
+    const { state, grant, since, expiresAt, renewsAt, lastError } = session.status()
+    return {
+      name,
+      product: product.name,
+      url: origin,
+      servedAt: servedAt(name),
+      trust,
+      certificate: certificate === undefined ? null : ending(certificate),
+      state,
+      grant: grant ?? null,
+      since: iso(since),
+      expiresAt: iso(expiresAt),
+      renewsAt: iso(renewsAt),
+      lastError: lastError === undefined ? null : { ...lastError, at: iso(lastError.at) },
+    }
+  }
+
   function named(params: unknown): Appliance {
     const name = Check(Named, params) ? params.name : ''
     const appliance = appliances.get(name)
@@ -66,24 +87,6 @@ export async function status(app: FastifyInstance, parts: StatusParts): Promise<
       'UNKNOWN_APPLIANCE',
       `There is no appliance ${JSON.stringify(name)}; there are: ${names.join(', ')}.`,
     )
-  }
-}
-
-/** Times as ISO 8601, null where there is none. */
-function describe({ name, product, origin, session, trust, certificate }: Appliance) {
-  const { state, grant, since, expiresAt, renewsAt, lastError } = session.status()
-  return {
-    name,
-    product: product.name,
-    url: origin,
-    trust,
-    certificate: certificate === undefined ? null : ending(certificate),
-    state,
-    grant: grant ?? null,
-    since: iso(since),
-    expiresAt: iso(expiresAt),
-    renewsAt: iso(renewsAt),
-    lastError: lastError === undefined ? null : { ...lastError, at: iso(lastError.at) },
   }
 }
 
