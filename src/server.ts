@@ -11,6 +11,7 @@ import { pageAt } from './listen/address.ts'
 import { Listeners } from './listeners.ts'
 import { Guard } from './proxy/guard.ts'
 import { bind } from './proxy/mount.ts'
+import { offeredResponse } from './proxy/upgrade.ts'
 import type { Redactor } from './redactor.ts'
 import { type Clock, systemClock } from './session/clock.ts'
 import type { SessionEvent } from './session/session.ts'
@@ -96,6 +97,10 @@ export class ProxyServer {
       handle(request, response, tag) {
         if (tag !== undefined) bind(request, tag)
         app.routing(request, response)
+      },
+      onUpgrade(request, socket, head, tag) {
+        if (tag !== undefined) bind(request, tag)
+        app.routing(request, offeredResponse(request, socket, head))
       },
       names: () => (server?.configuration ?? configuration).appliances.map(({ name }) => `${name}.localhost`),
       authorityDirectory: parts.authorityDirectory,

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { type Context, sharedCertificate } from './rig.ts'
 
 /** A request as it arrived, its body read. */
@@ -27,6 +28,8 @@ export interface Script {
   /** Answers the nth request to the token endpoint, from 1; without it every grant is granted. */
   token?(seen: Seen, nth: number): Spoken | Promise<Spoken>
   resource?(seen: Seen, response: ServerResponse): void
+  /** Answers a request that offers another protocol; without it, it is answered as any other. */
+  upgrade?(request: IncomingMessage, socket: Duplex, head: Buffer): void
 }
 
 /** An appliance over TLS whose every answer a test writes itself. */
@@ -43,6 +46,8 @@ export async function startScripted(t: Context, script: Script) {
     socket.on('error', () => undefined)
     socket.once('close', () => sockets.delete(socket))
   })
+  const { upgrade } = script
+  if (upgrade !== undefined) server.on('upgrade', (request, socket, head) => upgrade(request, socket, head))
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.after(() => {
     for (const socket of sockets) socket.destroy()

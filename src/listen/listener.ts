@@ -93,6 +93,9 @@ export class Listener {
       const excess = excessOf(request, limits)
       if (excess !== undefined) return listener.#refuse(socket, excess.code, excess.detail)
       if (onUpgrade === undefined || !isWebSocket(request)) return listener.#beginAgain(request, socket, head)
+      // Node.js hands the connection over although answers to what came before are still due on it.
+      if ([...listener.#inFlight].some(({ req }) => req.socket === socket))
+        return listener.#refuse(socket, 'BAD_REQUEST', 'WebSocket was asked for before other answers had come.')
       listener.#trackUpgraded(socket)
       onUpgrade(request, socket, head, listener.tag)
     })

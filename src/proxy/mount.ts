@@ -27,7 +27,7 @@ export function bind(request: IncomingMessage, name: string): void {
  */
 export function routedUrl(request: IncomingMessage, root: string | undefined): string {
   const bound = targets.get(request)
-  if (bound !== undefined) return `/${bound.name}/`
+  if (bound !== undefined) return APPLIANCE_ROUTE
   const url = request.url ?? '/'
   if (!url.startsWith('/')) return url
   const target = targetIn(url, nameOfHost(request.headers.host), root)

@@ -6,6 +6,7 @@ import { Failure } from '../errors.ts'
 import { checkAccess } from './access.ts'
 import { forward } from './forward.ts'
 import { APPLIANCE_ROUTE, type Target, targetOf } from './mount.ts'
+import { isOffer, upgrade } from './upgrade.ts'
 
 /** Everything that can be forwarded: CONNECT asks for a tunnel, and TRACE would echo the session's fields. */
 const FORWARDED_METHODS = METHODS.filter(method => method !== 'CONNECT' && method !== 'TRACE')
@@ -43,7 +44,9 @@ export async function proxy(
       account.path = target.path
       checkAccess(appliance, account.caller, request.method, target.path)
       reply.hijack()
-      forward(appliance, { request: request.raw, response: reply.raw, target, account })
+      const forwarded = { request: request.raw, response: reply.raw, target, account }
+      if (isOffer(request.raw)) void upgrade(appliance, forwarded)
+      else forward(appliance, forwarded)
     },
     handler() {
       throw new Failure('INTERNAL', 'A request was not taken over.')
