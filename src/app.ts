@@ -76,7 +76,9 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     if (failure.code === 'INTERNAL') parts.log.error({ err: error }, 'the proxy failed')
     return answer(reply, failure)
   })
-  app.setNotFoundHandler(() => {
+  app.setNotFoundHandler(request => {
+    if (request.originalUrl.startsWith('/-/'))
+      throw new Failure('UNKNOWN_PATH', 'The proxy has no such page of its own.')
     const names = [...parts.appliances.keys()]
     throw new Failure('UNKNOWN_APPLIANCE', `There are these appliances: ${names.join(', ')}.`, {
       extensions: { appliances: names },

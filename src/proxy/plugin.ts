@@ -58,7 +58,6 @@ export async function proxy(
     const appliance = target && parts.appliances.get(target.name)
     if (target?.path.startsWith('/') === false) throw new Failure('BAD_REQUEST', 'The request line names no path.')
     if (target !== undefined && appliance !== undefined) return { appliance, target }
-    if (request.url?.startsWith('/-/')) throw new Failure('UNKNOWN_PATH', 'The proxy has no such page of its own.')
     const names = [...parts.appliances.keys()]
     const said =
       target === undefined ? 'The path begins with no name of an appliance' : `There is no appliance ${target.name}`

@@ -124,7 +124,7 @@ class Handshake implements Dispatcher.DispatchHandler, Awaited {
     const { socket, head } = this.#offer
     const { response, account } = this.#forwarded
     const raw = fieldsOf(controller)
-    const protocol = valueOf(raw, 'upgrade')
+    const protocol = oneValue(raw, 'upgrade')
     if (protocol.toLowerCase() !== 'websocket') {
       upstream.on('error', () => upstream.destroy())
       upstream.destroy()
@@ -207,6 +207,6 @@ function fieldsOf({ rawHeaders }: Dispatcher.DispatchController): readonly Buffe
 }
 
 /** @param name in lower case */
-function valueOf(raw: readonly Buffer[], name: string): string {
+function oneValue(raw: readonly Buffer[], name: string): string {
   return raw.filter((_, i) => i % 2 === 1 && raw[i - 1]?.toString('latin1').toLowerCase() === name).join()
 }
