@@ -21,12 +21,14 @@ export interface Given {
   /** What is piped in, or typed when `isTerminal`. */
   input?: string
   isTerminal?: boolean
+  /** Both outputs are a terminal of this many rows. */
+  screen?: number
 }
 
 /** Runs the command line in this process, in an environment that holds nothing but what is given. */
 export async function runCli(argv: readonly string[], given: Given = {}): Promise<Ran> {
-  const stdout = new Memory()
-  const stderr = new Memory()
+  const stdout = new Memory(given.screen)
+  const stderr = new Memory(given.screen)
   const stdin = Object.assign(new PassThrough(), { isTTY: given.isTerminal ?? false })
   stdin.end(given.input)
   const io: Io = { stdin, stdout, stderr, env: given.env ?? {}, cwd: given.cwd ?? '/' }
@@ -37,8 +39,8 @@ export async function runCli(argv: readonly string[], given: Given = {}): Promis
 /** A command that runs in this process until the test ends; `text()` is what it has printed so far. */
 export function startCli(t: Context, argv: readonly string[], given: Given = {}) {
   const stopping = new AbortController()
-  const stdout = new Memory()
-  const stderr = new Memory()
+  const stdout = new Memory(given.screen)
+  const stderr = new Memory(given.screen)
   const { env = {}, cwd = '/' } = given
   const ended = run(argv, { stdin: new PassThrough(), stdout, stderr, env, cwd, stop: stopping.signal })
   t.after(async () => {
@@ -105,8 +107,16 @@ ${tls === '' ? '' : `    tls: ${tls}\n`}`
 }
 
 /** Keeps what is written to it. */
-class Memory extends Writable {
+export class Memory extends Writable {
   text = ''
+  readonly isTTY: boolean
+  readonly rows: number
+
+  constructor(rows?: number) {
+    super()
+    this.isTTY = rows !== undefined
+    this.rows = rows ?? 24
+  }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
     this.text += chunk.toString()

@@ -1,5 +1,6 @@
 import pLimit from 'p-limit'
 import { type Command, print, textOf } from './command.ts'
+import { withProgress } from './progress.ts'
 import { servedSentence, tableOf } from './table.ts'
 
 const AT_ONCE = 16
@@ -25,12 +26,12 @@ export const check: Command = {
     const { logLevel } = readSettings(io.env)
     const detailed = logLevel === 'debug' || logLevel === 'trace'
     const redactor = new Redactor()
-    const log = logTo(io.stderr, detailed ? logLevel : 'silent', redactor)
+    const log = logTo(io.stderr, detailed ? logLevel : 'silent', redactor, io.env)
 
     const atOnce = pLimit(AT_ONCE)
-    const trials = await Promise.all(
-      configuration.appliances.map(appliance => atOnce(() => tryAppliance(appliance, { log, redactor }))),
-    )
+    const { appliances } = configuration
+    const tried = Promise.all(appliances.map(appliance => atOnce(() => tryAppliance(appliance, { log, redactor }))))
+    const trials = await withProgress(io, `Signing in; appliances: ${appliances.length}`, tried)
     const heading = ['appliance', 'product', 'reached', 'trusted', 'signed in', 'session lives', 'next grant']
     print(io.stdout, tableOf([heading, ...trials.map(({ row }) => row)]))
     for (const appliance of configuration.appliances) {
@@ -38,7 +39,10 @@ export const check: Command = {
       if (sentence !== undefined) print(io.stdout, `\n${sentence}`)
     }
     const advices = await Promise.all(trials.map(trial => advise(trial, configuration)))
-    for (const advice of advices.filter(text => text !== undefined)) print(io.stdout, `\n${advice}`)
+    for (const advice of advices.filter(text => text !== undefined)) {
+      if (io.quiet === true) print(io.stderr, advice)
+      else print(io.stdout, `\n${advice}`)
+    }
     return trials.some(({ failure }) => failure !== undefined) ? 1 : 0
   },
 }

@@ -1,5 +1,6 @@
 import { type Command, print } from './command.ts'
 import { locating } from './locating.ts'
+import { withProgress } from './progress.ts'
 import { askFor } from './prompt.ts'
 
 export const code: Command = {
@@ -18,14 +19,9 @@ export const code: Command = {
     const url = await proxyUrl(call)
     const typed = given ?? (await askFor(`Code for ${name}: `, call.io))
     const path = `/-/appliances/${encodeURIComponent(name)}/code`
-    const answer = await askProxy({
-      url,
-      method: 'POST',
-      path,
-      body: { code: typed },
-      key: call.io.env.PROXY_KEY,
-      timeout: SIGN_IN,
-    })
+    const key = call.io.env.PROXY_KEY
+    const asked = askProxy({ url, method: 'POST', path, body: { code: typed }, key, timeout: SIGN_IN })
+    const answer = await withProgress(call.io, `Signing in to ${name}`, asked)
     print(call.io.stdout, `${name}: the code was accepted; the session is ${stateIn(answer)}.`)
     return 0
   },

@@ -3,10 +3,12 @@ import type { Readable, Writable } from 'node:stream'
 /** What a command may touch of the process. Tests hand in their own. */
 export interface Io {
   stdin: Readable & { isTTY?: boolean }
-  stdout: Writable & { isTTY?: boolean }
+  stdout: Writable & { isTTY?: boolean; rows?: number }
   stderr: Writable & { isTTY?: boolean }
   env: Readonly<Record<string, string | undefined>>
   cwd: string
+  /** Errors are all that is to be printed. */
+  quiet?: boolean
   /** Aborted when a command that runs until it is told to end shall end; without it, signals tell it. */
   stop?: AbortSignal
   /** Calls back at every SIGHUP. */
@@ -20,14 +22,29 @@ export interface Call {
   io: Io
 }
 
+export interface CommandOption {
+  flags: string
+  description: string
+  fallback?: string
+  /** The values it takes, where it does not take any. */
+  choices?: readonly string[]
+}
+
 /** One command of the command line; `--help` and the table in README follow from it. */
 export interface Command {
   name: string
   /** Commander's notation: `<name>` required, `[code]` optional. */
   args?: string
+  /** What its argument can be, where that is known. */
+  choices?: readonly string[]
   summary: string
   example: string
-  options?: readonly { flags: string; description: string; fallback?: string }[]
+  options?: readonly CommandOption[]
+  /**
+   * What standard output is to the command. A `document` is all that it is called for, so that it has no --quiet; of its
+   * `log` it takes care by itself; anything else is left out with --quiet.
+   */
+  output?: 'document' | 'log'
   /** Resolves to the exit code: 0 good, 1 something failed, 2 the configuration or the call is wrong. */
   run(call: Call): Promise<number>
 }

@@ -5,6 +5,7 @@ import { packageFile } from '../package-file.ts'
 import type { SessionEvent } from '../session/session.ts'
 import { type Command, print, textOf, UsageError } from './command.ts'
 import { onFreePort } from './on-free-port.ts'
+import { withProgress } from './progress.ts'
 import { untilStopped } from './until-stopped.ts'
 import { version } from './version.ts'
 
@@ -42,9 +43,15 @@ export const demo: Command = {
     const config = fileURLToPath(packageFile('config/demo.yaml'))
     const configuration = await loadConfiguration({ config, port: textOf(options.port) }, env, io.cwd)
     const redactor = new Redactor()
-    const log = logTo(io.stdout, LOG_LEVEL ? readSettings({ LOG_LEVEL }).logLevel : 'error', redactor)
+    const log = logTo(
+      io.quiet === true ? io.stderr : io.stdout,
+      LOG_LEVEL ? readSettings({ LOG_LEVEL }).logLevel : 'error',
+      redactor,
+      io.env,
+    )
 
-    const simulators = await simulateAll(configuration.appliances, tokenLife)
+    const started = simulateAll(configuration.appliances, tokenLife)
+    const simulators = await withProgress(io, 'Starting the simulated appliances', started)
     const waited = new Set(simulators.appliances.map(({ name }) => name))
     let url = ''
     const onEvent = (name: string, event: SessionEvent) => {

@@ -1,6 +1,7 @@
-import { Command as CommanderCommand, CommanderError } from 'commander'
+import { Command as CommanderCommand, CommanderError, Option } from 'commander'
 import { type Command, type Io, print } from './command.ts'
 import { explain } from './explain.ts'
+import { optionsOf, quietly } from './quiet.ts'
 import { version } from './version.ts'
 
 const DEFAULT_COMMAND = 'serve'
@@ -13,11 +14,16 @@ export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   status: async () => (await import('./status.ts')).status,
   code: async () => (await import('./code.ts')).code,
   'sign-in': async () => (await import('./sign-in.ts')).signIn,
+  'sign-out': async () => (await import('./sign-out.ts')).signOut,
+  renew: async () => (await import('./renew.ts')).renew,
+  reload: async () => (await import('./reload.ts')).reload,
+  wait: async () => (await import('./wait.ts')).wait,
   trust: async () => (await import('./trust.ts')).trust,
   'trust-local': async () => (await import('./trust-local.ts')).trustLocal,
   schema: async () => (await import('./schema.ts')).schema,
   demo: async () => (await import('./demo.ts')).demo,
   simulate: async () => (await import('./simulate.ts')).simulate,
+  completion: async () => (await import('./completion.ts')).completion,
 }
 
 const EXIT_CODES = 'Exit codes: 0 good, 1 something failed, 2 the configuration or the call is wrong.'
@@ -74,11 +80,17 @@ function wanted([word = '']: readonly string[]): readonly (() => Promise<Command
 }
 
 function add(program: CommanderCommand, command: Command, io: Io, done: (exitCode: number) => void): void {
-  const { name, args, summary, example, options = [] } = command
+  const { name, args, summary, example } = command
   const sub = program
     .command(args === undefined ? name : `${name} ${args}`)
     .description(summary)
     .addHelpText('after', `\nExample:\n  $ ${example}\n\n${EXIT_CODES}`)
-  for (const { flags, description, fallback } of options) sub.option(flags, description, fallback)
-  sub.action(async () => done(await command.run({ args: sub.args, options: sub.opts(), io })))
+  for (const { flags, description, fallback, choices } of optionsOf(command)) {
+    const option = new Option(flags, description).default(fallback)
+    sub.addOption(choices === undefined ? option : option.choices(choices))
+  }
+  sub.action(async () => {
+    const options = sub.opts()
+    done(await command.run({ args: sub.args, options, io: options.quiet === true ? quietly(io, command) : io }))
+  })
 }

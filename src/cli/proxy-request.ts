@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { Check } from 'typebox/value'
 import { Agent, request } from 'undici'
-import { CommandError } from './command.ts'
+import { CommandError, UsageError } from './command.ts'
 
 /** Milliseconds for what the proxy knows by itself. */
 export const QUICK = 5_000
@@ -17,6 +17,7 @@ export const ApplianceStatus = Type.Object({
   servedAt: Type.Optional(Type.Array(Type.String())),
   grant: Type.Union([Type.String(), Type.Null()]),
   since: Type.Union([Type.String(), Type.Null()]),
+  grantedAt: Type.Union([Type.String(), Type.Null()]),
   expiresAt: Type.Union([Type.String(), Type.Null()]),
   renewsAt: Type.Union([Type.String(), Type.Null()]),
   lastError: Type.Union([
@@ -27,6 +28,7 @@ export const ApplianceStatus = Type.Object({
 export type ApplianceStatus = Static<typeof ApplianceStatus>
 
 const ProblemAnswer = Type.Object({
+  code: Type.String(),
   title: Type.String(),
   detail: Type.String(),
   remedy: Type.String(),
@@ -47,31 +49,55 @@ export interface ProxyRequest {
 /**
  * Asks the running proxy.
  * @returns the parsed body of a 2xx
- * @throws CommandError when there is no proxy, or when it answers with a problem
+ * @throws CommandError when there is no proxy, or when it answers with a problem; UsageError where that is about a
+ * configuration with a mistake
  */
-export async function askProxy({ url, method, path, body, key, timeout }: ProxyRequest): Promise<unknown> {
-  if (!URL.canParse(url)) throw new CommandError(`${url} is not a URL. Write --url http://HOST:PORT or unix:/path.`)
+export async function askProxy(asked: ProxyRequest): Promise<unknown> {
+  const { status, content } = await exchange(asked)
+  if (status >= 200 && status < 300 && content !== undefined) return content
+  throw refusal(asked.url, content)
+}
+
+/** What the answer of a proxy says that is not the one asked for. */
+export function refusal(url: string, content: unknown): CommandError | UsageError {
+  if (!Check(ProblemAnswer, content)) {
+    return new CommandError(`What answers at ${url} is not veeam-auth-proxy. Say with --url where the proxy is.`)
+  }
+  const text = `${content.title}. ${content.detail}\n${content.remedy}.`
+  return content.code === 'CONFIGURATION_REFUSED' ? new UsageError(text) : new CommandError(text)
+}
+
+export interface ProxyAnswer {
+  status: number
+  /** The parsed body; undefined when it is no JSON. */
+  content: unknown
+}
+
+/** @throws UsageError for an address that is none, NoProxyError */
+export async function exchange({ url, method, path, body, key, timeout }: ProxyRequest): Promise<ProxyAnswer> {
+  if (!URL.canParse(url)) throw new UsageError(`${url} is not a URL. Write --url http://HOST:PORT or unix:/path.`)
   const socketPath = url.startsWith('unix:') ? url.slice('unix:'.length) : undefined
   const dispatcher = new Agent(socketPath === undefined ? {} : { connect: { socketPath } })
-  const answer = await request(`${socketPath === undefined ? url : 'http://localhost'}${path}`, {
-    method,
-    dispatcher,
-    signal: AbortSignal.timeout(timeout),
-    headers: {
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      ...(key === undefined ? {} : { 'x-proxy-key': key }),
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  }).catch(error => {
+  try {
+    const { statusCode, body: answer } = await request(
+      `${socketPath === undefined ? url : 'http://localhost'}${path}`,
+      {
+        method,
+        dispatcher,
+        signal: AbortSignal.timeout(timeout),
+        headers: {
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(key === undefined ? {} : { 'x-proxy-key': key }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      },
+    )
+    return { status: statusCode, content: parsed(await answer.text()) }
+  } catch (error) {
     throw unreachable(url, timeout, error)
-  })
-  const content = parsed(await answer.body.text())
-  await dispatcher.close()
-  if (answer.statusCode >= 200 && answer.statusCode < 300 && content !== undefined) return content
-  if (!Check(ProblemAnswer, content)) {
-    throw new CommandError(`What answers at ${url} is not veeam-auth-proxy. Say with --url where the proxy is.`)
+  } finally {
+    await dispatcher.close()
   }
-  throw new CommandError(`${content.title}. ${content.detail}\n${content.remedy}.`)
 }
 
 /** One appliance's state, as the answers to sign-in and code bring it. */
@@ -79,13 +105,16 @@ export function stateIn(answer: unknown): string {
   return Check(ApplianceStatus, answer) ? answer.state : 'unknown'
 }
 
-function unreachable(url: string, timeout: number, cause: unknown): CommandError {
+/** Nothing answered, or not in time. */
+export class NoProxyError extends CommandError {}
+
+function unreachable(url: string, timeout: number, cause: unknown): NoProxyError {
   if (cause instanceof Error && cause.name === 'TimeoutError') {
-    return new CommandError(`The proxy at ${url} did not answer within ${timeout / 1000} s.`, { cause })
+    return new NoProxyError(`The proxy at ${url} did not answer within ${timeout / 1000} s.`, { cause })
   }
   const code = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : ''
   const remedy = 'Start it with: veeam-auth-proxy serve; or say with --url where it is.'
-  return new CommandError(`No proxy answers at ${url}${code}. ${remedy}`, { cause })
+  return new NoProxyError(`No proxy answers at ${url}${code}. ${remedy}`, { cause })
 }
 
 function parsed(text: string): unknown {

@@ -17,6 +17,7 @@ export const serve: Command = {
   name: 'serve',
   summary: 'Sign in to the appliances and forward local requests to them (the default command)',
   example: 'veeam-auth-proxy serve --config appliances.yaml --port 8081',
+  output: 'log',
   options: [
     { flags: '--config <path>', description: 'configuration file (CONFIG; default appliances.yaml)' },
     { flags: '--host <host>', description: 'address to listen on (HOST; before listen in the file)' },
@@ -34,12 +35,12 @@ export const serve: Command = {
         import('../redactor.ts'),
         import('../server.ts'),
       ])
-    const level = await levelOf(textOf(options.logLevel), io.env)
+    const level = io.quiet === true ? 'error' : await levelOf(textOf(options.logLevel), io.env)
     const flags = { config: textOf(options.config), host: textOf(options.host), port: textOf(options.port) }
     const load = () => loadConfiguration(flags, io.env, io.cwd)
     const configuration = await load()
     const redactor = new Redactor()
-    const log = logTo(io.stdout, level, redactor)
+    const log = logTo(io.stdout, level, redactor, io.env)
     let watched = { files: '', end: Promise.resolve(() => {}) }
     const onConfiguration = (now: Configuration) => {
       log.info({ version: version(), configuration: masked(now) }, 'configuration')

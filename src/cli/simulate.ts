@@ -1,5 +1,6 @@
 import { type Call, type Command, print, textOf, UsageError } from './command.ts'
 import { onFreePort } from './on-free-port.ts'
+import { withProgress } from './progress.ts'
 import { untilStopped } from './until-stopped.ts'
 
 /** Milliseconds for cutting the simulator's connections. */
@@ -39,7 +40,8 @@ export const simulate: Command = {
       ...defined('errorRate', numberIn(options, 'errorRate', 1)),
       ...defined('totpSecret', totpSecret),
     }
-    const simulator = await onFreePort('Choose another with --port.', () => startSimulator(settings))
+    const starting = onFreePort('Choose another with --port.', () => startSimulator(settings))
+    const simulator = await withProgress(io, 'Making a certificate', starting)
     const stopped = untilStopped(io, {
       delay: LONGEST_SHUTDOWN,
       logger: { error: word => print(io.stderr, String(word)) },

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import Type from 'typebox'
 import { Check } from 'typebox/value'
 import { type Call, type Command, print, textOf } from './command.ts'
+import { withProgress } from './progress.ts'
 
 const Directory = Type.Object({ stateDirectory: Type.String() })
 
@@ -18,7 +19,8 @@ export const trustLocal: Command = {
       directoryOf(call),
       import('../listen/local-authority.ts'),
     ])
-    const { file, cert } = (await publishedAuthority(directory)) ?? (await openAuthority(directory))
+    const made = async () => (await publishedAuthority(directory)) ?? (await openAuthority(directory))
+    const { file, cert } = await withProgress(call.io, 'Making the local CA', made())
     const { stdout } = call.io
     print(stdout, `${file}\n\n${cert}\nIt can sign for localhost, what is below it, 127.0.0.0/8 and ::1 only.\n`)
     for (const [tool, line] of Object.entries(linesFor(file))) print(stdout, `${`${tool}:`.padEnd(17)} ${line}`)

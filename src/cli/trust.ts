@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline'
 import type { Certificate, ShownChain } from '../upstream/trust.ts'
 import { type Call, type Command, CommandError, type Io, print, textOf, UsageError } from './command.ts'
+import { withProgress } from './progress.ts'
 
 /** Milliseconds for looking at a certificate. */
 const INSPECTION = 10_000
@@ -23,7 +24,7 @@ export const trust: Command = {
     if (asked && options.yes !== true && io.stdin.isTTY !== true) {
       throw new UsageError('Nobody can be asked: the input is no terminal. Look at the certificate, then add --yes.')
     }
-    const chain = await shownAt(origin)
+    const chain = await withProgress(io, `Connecting to ${origin}`, shownAt(origin))
     const [leaf] = chain.certificates
     if (leaf === undefined) throw new CommandError(`${origin} shows no certificate.`)
     print(io.stdout, reportOf(origin, chain))

@@ -18,6 +18,7 @@ export function millisecondsOf(text: unknown, fallback: string): number {
   return ms(isDuration(text) ? text : isDuration(fallback) ? fallback : '0s')
 }
 
-function isDuration(text: unknown): text is StringValue {
+/** Written as this program takes it. */
+export function isDuration(text: unknown): text is StringValue {
   return typeof text === 'string' && new RegExp(DURATION).test(text)
 }

@@ -37,6 +37,8 @@ export interface SessionStatus {
   state: SessionState
   grant: Grant['type'] | undefined
   since: number
+  /** When the tokens in use were asked for. */
+  grantedAt: number | undefined
   expiresAt: number | undefined
   renewsAt: number | undefined
   lastError: { code: FailureCode; detail: string; remedy: string; at: number; times: number } | undefined
@@ -213,6 +215,7 @@ export class Session {
       state: this.#state(live),
       grant: live?.grant,
       since: live?.since ?? this.#absentSince,
+      grantedAt: live?.sent.wall,
       expiresAt: live?.expires.wall,
       renewsAt: this.#due === undefined ? undefined : Math.round(clock.wall() + until(clock, this.#due)),
       lastError: error && {

@@ -54,6 +54,18 @@ export async function status(app: FastifyInstance, parts: StatusParts): Promise<
     return describe(appliance)
   })
 
+  app.post('/-/appliances/:name/renew', async request => {
+    const appliance = named(request.params)
+    await appliance.session.attempt()
+    return describe(appliance)
+  })
+
+  app.post('/-/appliances/:name/sign-out', async request => {
+    const appliance = named(request.params)
+    await appliance.session.signOut()
+    return describe(appliance)
+  })
+
   app.post('/-/reload', async () => {
     await parts.reload()
     return { status: 'reloaded', appliances: [...appliances.keys()] }
@@ -61,7 +73,7 @@ export async function status(app: FastifyInstance, parts: StatusParts): Promise<
 
   /** Times as ISO 8601, null where there is none. */
   function describe({ name, product, origin, session, trust, certificate }: Appliance) {
-    const { state, grant, since, expiresAt, renewsAt, lastError } = session.status()
+    const { state, grant, since, grantedAt, expiresAt, renewsAt, lastError } = session.status()
     return {
       name,
       product: product.name,
@@ -72,6 +84,7 @@ export async function status(app: FastifyInstance, parts: StatusParts): Promise<
       state,
       grant: grant ?? null,
       since: iso(since),
+      grantedAt: iso(grantedAt),
       expiresAt: iso(expiresAt),
       renewsAt: iso(renewsAt),
       lastError: lastError === undefined ? null : { ...lastError, at: iso(lastError.at) },
