@@ -68,7 +68,8 @@ function originOf(given: string): string {
   throw new UsageError(`${given} is not the address of an appliance. Write it as https://HOST:PORT.`)
 }
 
-async function shownAt(origin: string): Promise<ShownChain> {
+/** @throws CommandError with what may be wrong where no certificate is shown */
+export async function shownAt(origin: string): Promise<ShownChain> {
   const { inspectChain } = await import('../upstream/trust.ts')
   try {
     return await inspectChain(origin, INSPECTION)
@@ -80,7 +81,8 @@ async function shownAt(origin: string): Promise<ShownChain> {
   }
 }
 
-function reportOf(origin: string, { certificates, fault }: ShownChain): string {
+/** What a person needs to see to trust it. */
+export function reportOf(origin: string, { certificates, fault }: ShownChain): string {
   const verdict = fault === undefined ? 'Node.js trusts it.' : `Node.js does not trust it: ${fault}.`
   return `${origin} shows:\n\n${certificates.map(entryOf).join('\n\n')}\n\n${verdict}\n`
 }
