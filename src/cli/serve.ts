@@ -5,6 +5,7 @@ import { handedSockets } from '../listen/activation.ts'
 import { authorityDirectory } from '../listen/authority-directory.ts'
 import { type Command, type Io, textOf, UsageError } from './command.ts'
 import { onFreePort } from './on-free-port.ts'
+import type { ServiceManager } from './service-manager.ts'
 import { untilStopped } from './until-stopped.ts'
 import { version } from './version.ts'
 import { startSmall } from './young-generation.ts'
@@ -69,21 +70,33 @@ export const serve: Command = {
     )
     onConfiguration(configuration)
     server.onConfiguration = onConfiguration
-    io.onHangup?.(() => void server.reload().catch(told))
+    const manager = await serviceManager(io, log)
+    const reload = () => server.reload()
+    io.onHangup?.(() => void (manager?.reloading(reload) ?? reload()).catch(told))
     const stopped = untilStopped(io, {
       delay: configuration.shutdownTimeout + SIGN_OUT,
       logger: loggerOf(log),
       async close() {
         log.info('shutting down')
+        const toldManager = manager?.stopping()
         const endWatch = await watched.end
         endWatch()
         await server.close()
+        await toldManager
         log.info('ended')
       },
     })
     log.info({ url: server.url, appliances: [...server.appliances.keys()] }, `listening on ${server.url}`)
+    manager?.ready(`listening on ${server.url}`)
     return stopped
   },
+}
+
+/** Where one waits for word of the process. */
+async function serviceManager({ env }: Io, log: Logger): Promise<ServiceManager | undefined> {
+  if (!env.NOTIFY_SOCKET) return undefined
+  const { ServiceManager } = await import('./service-manager.ts')
+  return new ServiceManager(env, log)
 }
 
 /** @throws UsageError, or ConfigurationError where the environment names a level that there is not */
