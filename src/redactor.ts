@@ -1,19 +1,26 @@
 /** Shorter values would blank out ordinary text; what is that short must not reach a log line in the first place. */
 const SHORTEST = 6
+/** So many characters at the beginning of a form are looked up at each place of a text. */
+const START = 4
 
 export const REDACTED = '[redacted]'
 
 /**
  * The second net under every output: it knows the secrets now in use by value, in the forms they take on the wire and
- * in JSON, and blanks them out of any text. The first net is never to put one there.
+ * in JSON, and blanks them out of any text. The first net is never to put one there. A text costs the same however many
+ * secrets there are: every request writes a line, and a thousand appliances have thousands of them.
  */
 export class Redactor {
-  #forms = new Map<string, readonly string[]>()
+  readonly #forms = new Map<string, readonly string[]>()
+  /** Forms by how they begin; as many times as there are secrets that have them. */
+  readonly #starts = new Map<string, string[]>()
+  /** How many forms have a beginning of this hash, which rules most places of a text out at once. */
+  readonly #hashes = new Uint32Array(0x10000)
 
   learn(secret: string): void {
     if (secret.length < SHORTEST || this.#forms.has(secret)) return
     const base64 = Buffer.from(secret).toString('base64')
-    const forms = [
+    const forms = new Set([
       secret,
       JSON.stringify(secret).slice(1, -1),
       encodeURIComponent(secret),
@@ -21,23 +28,69 @@ export class Redactor {
       base64,
       base64.replace(/=+$/, ''),
       Buffer.from(secret).toString('base64url'),
-    ]
-    this.#forms.set(
-      secret,
-      [...new Set(forms)].sort((a, b) => b.length - a.length),
-    )
+    ])
+    this.#forms.set(secret, [...forms])
+    for (const form of forms) {
+      const start = form.slice(0, START)
+      const same = this.#starts.get(start)
+      if (same === undefined) this.#starts.set(start, [form])
+      else same.push(form)
+      this.#count(start, 1)
+    }
   }
 
   forget(secret: string): void {
+    for (const form of this.#forms.get(secret) ?? []) {
+      const start = form.slice(0, START)
+      const same = this.#starts.get(start) ?? []
+      same.splice(same.indexOf(form), 1)
+      if (same.length === 0) this.#starts.delete(start)
+      this.#count(start, -1)
+    }
     this.#forms.delete(secret)
   }
 
-  /** The text without any known secret. */
+  /** The text without any known secret. Those that overlap go together. */
   clean(text: string): string {
-    let cleaned = text
-    for (const forms of this.#forms.values()) {
-      for (const form of forms) if (cleaned.includes(form)) cleaned = cleaned.replaceAll(form, REDACTED)
+    if (this.#forms.size === 0) return text
+    let cleaned = ''
+    let kept = 0
+    let begin = -1
+    let end = 0
+    let hash = 0
+    for (let last = 0; last < text.length; last += 1) {
+      hash = rolled(hash, text.charCodeAt(last))
+      if (this.#hashes[hash] === 0 || last < START - 1) continue
+      const at = last - START + 1
+      const length = this.#longestAt(text, at)
+      if (length === 0) continue
+      if (begin === -1) begin = at
+      else if (at > end) {
+        cleaned += text.slice(kept, begin) + REDACTED
+        kept = end
+        begin = at
+      }
+      end = Math.max(end, at + length)
     }
-    return cleaned
+    return begin === -1 ? text : cleaned + text.slice(kept, begin) + REDACTED + text.slice(end)
   }
+
+  #longestAt(text: string, at: number): number {
+    let longest = 0
+    for (const form of this.#starts.get(text.slice(at, at + START)) ?? []) {
+      if (form.length > longest && text.startsWith(form, at)) longest = form.length
+    }
+    return longest
+  }
+
+  #count(start: string, by: 1 | -1): void {
+    let hash = 0
+    for (let i = 0; i < start.length; i += 1) hash = rolled(hash, start.charCodeAt(i))
+    this.#hashes[hash] = (this.#hashes[hash] ?? 0) + by
+  }
+}
+
+/** Over the last four characters: what came before them has been shifted out. */
+function rolled(hash: number, code: number): number {
+  return ((hash << 4) ^ code) & 0xffff
 }
