@@ -7,39 +7,27 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify'
-import type { Appliance } from './appliance.ts'
 import { Failure, messageOf } from './errors.ts'
-import type { Account } from './proxy/account.ts'
+import { type Accounting, accountForEverything, openAccount } from './proxy/accounting.ts'
 import type { Guard } from './proxy/guard.ts'
 import { guardEverything } from './proxy/guard-hook.ts'
 import { routedUrl } from './proxy/mount.ts'
 import { proxy } from './proxy/plugin.ts'
 import { problemBody, problemFields } from './proxy/problem.ts'
-import { status } from './status/plugin.ts'
+import { type StatusParts, status } from './status/plugin.ts'
 
-export interface AppParts {
-  appliances: ReadonlyMap<string, Appliance>
+export type { EndedRequest } from './proxy/account.ts'
+
+export interface AppParts extends Accounting, StatusParts {
   /** The appliance that is served at `/` instead of under its name, if there is such a one. */
   root: () => string | undefined
   /** Addresses of an appliance. */
   servedAt: (name: string) => readonly string[]
   /** The one in force. */
   guard: () => Guard
-  version: string
   log: FastifyBaseLogger
-  /** True once the process is on its way out. */
-  closing: () => boolean
-  reload: () => Promise<void>
   /** Milliseconds by which the event loop may lag, on average over a second, before requests are turned away. */
   longestDelay?: number | undefined
-  /** Told of every request when it has ended. */
-  onRequest?: (account: Account, request: EndedRequest) => void
-}
-
-export interface EndedRequest {
-  method: string
-  status: number
-  id: string
 }
 
 /** A start of a thousand appliances lags less than this; a process that lags more does not keep up. */
@@ -57,23 +45,23 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     // A logger made for each request cost a twentieth of the whole request.
     childLoggerFactory: logger => logger,
     // A path that the router cannot decode, before any hook.
-    frameworkErrors: (error, _, reply) => answer(reply, failureOf(error)),
+    frameworkErrors(error, request, reply) {
+      const failure = failureOf(error)
+      openAccount(request, reply, parts).failure = failure.code
+      answer(reply, failure)
+    },
     genReqId: request => requestId(request.headers['x-request-id']),
   })
+  accountForEverything(app, parts)
   guardEverything(app, parts.guard)
   await app.register(underPressure, {
     maxEventLoopDelay: parts.longestDelay ?? LONGEST_DELAY,
     pressureHandler: turnAway,
   })
-  app.addHook('onResponse', (request, reply, done) => {
-    if (request.account)
-      parts.onRequest?.(request.account, { method: request.method, status: reply.raw.statusCode, id: request.id })
-    done()
-  })
   app.setErrorHandler((error, request, reply) => {
     const failure = failureOf(error)
     request.account.failure = failure.code
-    if (failure.code === 'INTERNAL') parts.log.error({ err: error }, 'the proxy failed')
+    if (failure.code === 'INTERNAL') parts.log.error({ err: error, id: request.id }, 'the proxy failed')
     return answer(reply, failure)
   })
   app.setNotFoundHandler(request => {

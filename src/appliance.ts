@@ -5,6 +5,7 @@ import type { Redactor } from './redactor.ts'
 import type { Clock } from './session/clock.ts'
 import type { Keep } from './session/kept.ts'
 import { type Gate, Session, type SessionEvent } from './session/session.ts'
+import { SessionLog } from './session-log.ts'
 import { Admission } from './upstream/admission.ts'
 import { UpstreamClient } from './upstream/client.ts'
 import type { TrustedCertificate } from './upstream/trust.ts'
@@ -36,7 +37,7 @@ export class Appliance {
   constructor(configuration: ApplianceConfiguration, parts: ApplianceParts) {
     const { name, product, url: origin, credentials } = configuration
     const { clock, redactor, gate, keep } = parts
-    const log = parts.log.child({ appliance: name })
+    const log = new SessionLog(parts.log, name)
     this.name = name
     this.product = product
     this.origin = origin
@@ -53,7 +54,7 @@ export class Appliance {
       clock,
       redactor,
       report(event) {
-        logEvent(log, event)
+        log.tell(event)
         parts.onEvent?.(name, event)
       },
       onJump: () => this.#client.dropConnections(),
@@ -109,9 +110,11 @@ export class Appliance {
   /** Takes up what has nothing to do with the session. Requests under way finish as they began. */
   reconfigure(configuration: ApplianceConfiguration): void {
     const old = this.#client
+    // Another one would not know of the requests that are under way.
+    if (configuration.maxInFlight !== this.#configuration.maxInFlight)
+      this.#admission = new Admission(configuration.maxInFlight)
     this.#configuration = configuration
     this.#client = this.#clientOf(configuration)
-    this.#admission = new Admission(configuration.maxInFlight)
     old.close()
   }
 
@@ -133,35 +136,5 @@ export class Appliance {
       this.#certificate = certificate
     }
     return new UpstreamClient({ origin: url, trust: tls, timeouts, onCertificate })
-  }
-}
-
-/** One line for each thing that happens; the same failure again is counted, and told at every tenth time. */
-function logEvent(log: Logger, event: SessionEvent): void {
-  switch (event.type) {
-    case 'granted': {
-      const { grant, life, renewsAt } = event
-      const times = { grant, lifeSeconds: Math.round(life / 1000), renewsAt: new Date(renewsAt).toISOString() }
-      return log.info(times, event.renewal ? 'session renewed' : 'signed in')
-    }
-    case 'restored':
-      return log.info({ lifeSeconds: Math.round(event.life / 1000) }, 'session taken up from the state directory')
-    case 'failed': {
-      if (event.repeated > 1 && event.repeated % 10 !== 0) return
-      const { failure, grant, repeated } = event
-      const retryInSeconds = event.retryIn === undefined ? undefined : Math.round(event.retryIn / 100) / 10
-      return log.warn(
-        { failure: failure.code, grant, repeated, retryInSeconds, detail: failure.message },
-        'no session brought',
-      )
-    }
-    case 'rejected':
-      return log.warn('the appliance rejected the session; renewing it')
-    case 'clock-jumped':
-      return log.warn({ seconds: Math.round(event.by / 1000) }, 'the clock was set, or the machine slept')
-    case 'not-kept':
-      return log.warn({ reason: event.reason }, 'the session could not be kept in the state directory')
-    case 'signed-out':
-      return log.info('signed out')
   }
 }

@@ -1,7 +1,6 @@
 import { pino } from 'pino'
-import type { EndedRequest } from './app.ts'
-import type { FailureCode } from './errors.ts'
-import type { Account } from './proxy/account.ts'
+import { denials } from './errors.ts'
+import type { Account, EndedRequest } from './proxy/account.ts'
 import type { Redactor } from './redactor.ts'
 import type { SessionEvent } from './session/session.ts'
 
@@ -9,20 +8,6 @@ import type { SessionEvent } from './session/session.ts'
 export type AuditEntry = Readonly<Record<string, string | number | boolean | null | undefined>> & { event: string }
 
 type Destination = ReturnType<typeof pino.destination>
-
-/** Failures that are a decision of the guard or of a rule. */
-const denials: ReadonlySet<FailureCode> = new Set([
-  'HOST_UNKNOWN',
-  'ORIGIN_DENIED',
-  'CALLER_UNKNOWN',
-  'TOO_MANY_FAILURES',
-  'ADMIN_WANTED',
-  'APPLIANCE_DENIED',
-  'METHOD_DENIED',
-  'PATH_DENIED',
-  'CREDENTIALS_WITHHELD',
-  'BODY_TOO_LARGE',
-])
 
 /** An append-only record, one JSON object a line, for those who have to answer later who did what. */
 export class Audit {

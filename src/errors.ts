@@ -191,6 +191,20 @@ export const failures = {
 
 export type FailureCode = keyof typeof failures
 
+/** Failures that are a decision of the guard or of a rule. */
+export const denials: ReadonlySet<FailureCode> = new Set([
+  'HOST_UNKNOWN',
+  'ORIGIN_DENIED',
+  'CALLER_UNKNOWN',
+  'TOO_MANY_FAILURES',
+  'ADMIN_WANTED',
+  'APPLIANCE_DENIED',
+  'METHOD_DENIED',
+  'PATH_DENIED',
+  'CREDENTIALS_WITHHELD',
+  'BODY_TOO_LARGE',
+])
+
 export interface FailureParts {
   /** Milliseconds after which trying again makes sense; becomes `Retry-After`. */
   retryAfter?: number | undefined

@@ -70,6 +70,11 @@ export class Listeners {
     return this.#open.find(({ place }) => place.appliance === undefined)?.listener.url ?? ''
   }
 
+  /** PEM text of the certificate that the proxy itself shows; undefined without TLS. */
+  get certificate(): string | undefined {
+    return this.#open.find(({ place }) => place.appliance === undefined)?.listener.certificate
+  }
+
   /** Where an appliance is served at the root path. */
   urlsOf(appliance: string): string[] {
     return this.#open.filter(({ place }) => place.appliance === appliance).map(({ listener }) => listener.url)

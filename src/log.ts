@@ -32,6 +32,35 @@ export function createLog(level: string, redactor: Redactor, destination: Destin
   return pino(options, destination)
 }
 
+/** Writes at another level from now on, and says so whichever of the two is the quieter one. */
+export function changeLevel(log: Logger, level: string): void {
+  const from = log.level
+  if (!log.isLevelEnabled('info')) log.level = 'info'
+  log.info({ from, to: level }, 'log level changed')
+  log.level = level
+}
+
+/** The levels there are, and the one that is written at. */
+export function levelsOf(log: Logger) {
+  return {
+    all: [...Object.keys(log.levels.values), 'silent'],
+    get now() {
+      return log.level
+    },
+    change: (level: string) => changeLevel(log, level),
+  }
+}
+
+/** What turns level debug on, and the next time back to the level that there was before. */
+export function debugSwitch(log: Logger): () => void {
+  let other = log.level === 'debug' ? 'info' : log.level
+  return () => {
+    if (log.level === 'debug') return changeLevel(log, other)
+    other = log.level
+    changeLevel(log, 'debug')
+  }
+}
+
 /** What an error is, without the fields of requests that libraries hang onto theirs. */
 function describeError(error: unknown): unknown {
   if (!(error instanceof Error)) return error

@@ -9,6 +9,7 @@ import { Fleet } from './fleet.ts'
 import type { HandedSocket } from './listen/activation.ts'
 import { pageAt } from './listen/address.ts'
 import { Listeners } from './listeners.ts'
+import { observersOf } from './observers.ts'
 import { Guard } from './proxy/guard.ts'
 import { bind } from './proxy/mount.ts'
 import { offeredResponse } from './proxy/upgrade.ts'
@@ -70,27 +71,27 @@ export class ProxyServer {
    * @throws ListenError when an address cannot be had, StateDirectoryError or StateDirectoryHeldError
    */
   static async start(configuration: Configuration, parts: ServerParts): Promise<ProxyServer> {
-    const { log, redactor, version, onEvent, clock = systemClock } = parts
+    const { log, redactor, clock = systemClock } = parts
     const guard = await guardOf(configuration)
     const audit = await auditOf(configuration, redactor)
     const state = await openState(configuration, log, redactor)
-    const told = (appliance: string, event: SessionEvent) => {
-      audit?.session(appliance, event)
-      onEvent?.(appliance, event)
-    }
-    const fleet = new Fleet({ log, clock, redactor, state, onEvent: told })
     let server: ProxyServer | undefined
+    const observers = observersOf({
+      ...parts,
+      audit,
+      appliances: () => fleet.appliances,
+      listenerCertificate: () => (server === undefined ? undefined : server.#listeners.certificate),
+    })
+    const fleet = new Fleet({ log, clock, redactor, state, onEvent: observers.onEvent })
     const app = await buildApp({
+      ...parts,
+      ...observers,
       appliances: fleet.appliances,
       guard: () => (server === undefined ? guard : server.#guard),
       root: () => rootOf(server?.configuration ?? configuration),
       servedAt: name => server?.servedAt(name) ?? [],
       closing: () => server?.closing ?? false,
       reload: () => server?.reload() ?? Promise.resolve(),
-      onRequest: (account, request) => audit?.request(account, request),
-      longestDelay: parts.longestDelay,
-      version,
-      log,
     })
     const listeners = await Listeners.open(configuration, {
       log,

@@ -188,7 +188,8 @@ test('what an appliance says before its answer stays with the proxy', async t =>
 
 const neverDown = `set-cookie set-cookie2 www-authenticate proxy-authenticate authentication-info
   proxy-authentication-info proxy-connection keep-alive te trailer upgrade http2-settings strict-transport-security
-  alt-svc clear-site-data service-worker-allowed nel report-to reporting-endpoints x-restsvcsessionid access-control-allow-origin access-control-allow-credentials
+  alt-svc clear-site-data service-worker-allowed nel report-to reporting-endpoints x-restsvcsessionid x-request-id
+   access-control-allow-origin access-control-allow-credentials
   access-control-allow-methods access-control-allow-headers access-control-expose-headers access-control-max-age
   access-control-allow-private-network access-control-anything x-nominated x-nominated-too`.split(/\s+/)
 
@@ -247,7 +248,8 @@ test('of an answer, no session, no order to a browser and no hop comes down; eve
   assert.equal(answer?.body.toString(), 'ok')
   const raw = answer?.raw ?? []
   const lines = raw.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${raw[i + 1]}`.trimEnd()] : []))
-  assert.deepEqual(lines, ['Content-Length: 2', ...goDown, 'Connection: keep-alive', 'Keep-Alive: timeout=72'])
+  const own = [`X-Request-Id: ${valuesOf(raw, 'x-request-id')}`, 'Connection: keep-alive', 'Keep-Alive: timeout=72']
+  assert.deepEqual(lines, ['Content-Length: 2', ...goDown, ...own])
 })
 
 test('a file name beyond ASCII comes down byte for byte, in whatever encoding the appliance wrote it', async t => {

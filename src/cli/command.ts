@@ -13,6 +13,8 @@ export interface Io {
   stop?: AbortSignal
   /** Calls back at every SIGHUP. */
   onHangup?: (callback: () => void) => void
+  /** Calls back at every SIGUSR2. */
+  onUserSignal?: (callback: () => void) => void
 }
 
 export interface Call {

@@ -14,6 +14,10 @@ export function logTo(
   env: Io['env'],
 ): Logger {
   if (stream.isTTY !== true) return createLog(level, redactor, { write: line => stream.write(line) })
-  const pretty = pinoPretty.prettyFactory({ colorize: hasColours(stream, env), translateTime: 'SYS:HH:MM:ss' })
+  const pretty = pinoPretty.prettyFactory({
+    colorize: hasColours(stream, env),
+    translateTime: 'SYS:HH:MM:ss',
+    singleLine: true,
+  })
   return createLog(level, redactor, { write: line => stream.write(pretty(line)) })
 }

@@ -13,6 +13,10 @@ export function processIo(): Io {
     env: process.env,
     cwd: process.cwd(),
     onHangup: callback => process.on('SIGHUP', callback),
+    onUserSignal(callback) {
+      // Windows has no such signal, and Node.js refuses to wait for it there.
+      if (process.platform !== 'win32') process.on('SIGUSR2', callback)
+    },
   }
 }
 

@@ -27,21 +27,27 @@ export const serve: Command = {
   ],
   async run({ options, io }) {
     startSmall()
-    const [{ loadConfiguration }, { watchFiles }, { filesOf, masked }, { logTo }, { Redactor }, { ProxyServer }] =
-      await Promise.all([
-        import('../config/load.ts'),
-        import('../config/watch.ts'),
-        import('../config/configuration.ts'),
-        import('./log-to.ts'),
-        import('../redactor.ts'),
-        import('../server.ts'),
-      ])
+    const [
+      { loadConfiguration },
+      { watchFiles },
+      { filesOf, masked },
+      { flushed, serviceLog },
+      { Redactor },
+      { ProxyServer },
+    ] = await Promise.all([
+      import('../config/load.ts'),
+      import('../config/watch.ts'),
+      import('../config/configuration.ts'),
+      import('./service-log.ts'),
+      import('../redactor.ts'),
+      import('../server.ts'),
+    ])
     const level = io.quiet === true ? 'error' : await levelOf(textOf(options.logLevel), io.env)
     const flags = { config: textOf(options.config), host: textOf(options.host), port: textOf(options.port) }
     const load = () => loadConfiguration(flags, io.env, io.cwd)
     const configuration = await load()
     const redactor = new Redactor()
-    const log = logTo(io.stdout, level, redactor, io.env)
+    const log = await serviceLog(io, level, redactor)
     let watched = { files: '', end: Promise.resolve(() => {}) }
     const onConfiguration = (now: Configuration) => {
       log.info({ version: version(), configuration: masked(now) }, 'configuration')
@@ -84,6 +90,7 @@ export const serve: Command = {
         await server.close()
         await toldManager
         log.info('ended')
+        await flushed(log)
       },
     })
     log.info({ url: server.url, appliances: [...server.appliances.keys()] }, `listening on ${server.url}`)

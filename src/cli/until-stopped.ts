@@ -15,7 +15,7 @@ export interface Ending {
  */
 export async function untilStopped({ stop }: Io, { close, delay, logger }: Ending): Promise<number> {
   if (stop === undefined) {
-    closeWithGrace({ delay, logger, skip: ['SIGHUP'] }, async ({ err }) => {
+    closeWithGrace({ delay, logger, skip: ['SIGHUP', 'SIGUSR2'] }, async ({ err }) => {
       if (err !== undefined) logger.error(err)
       await close()
     })

@@ -50,6 +50,7 @@ export class Listener {
   #accepted = 0
   #inode: number | undefined
   #forgetCertificate: (() => void) | undefined
+  #certificate: string | undefined
   #drained: Promise<void> | undefined
 
   private constructor(server: Server | SecureServer, given: ListenAddress) {
@@ -64,6 +65,7 @@ export class Listener {
     const server = createServerFor(listen, limits, options.askForCertificate ?? false)
     const listener = new Listener(server, listen.address)
     listener.tag = options.tag
+    if (typeof listen.tls === 'object') listener.#certificate = listen.tls.cert
     const bodies = new BodyWatch(limits.bodyTimeout, request =>
       listener.#refuse(request.socket, 'REQUEST_STALLED', `The body stood still for ${limits.bodyTimeout} ms.`),
     )
@@ -124,12 +126,19 @@ export class Listener {
     return typeof bound === 'string' ? { path: bound } : { host: bound.address, port: bound.port }
   }
 
+  /** PEM text of the certificate that it shows; undefined without TLS. */
+  get certificate(): string | undefined {
+    return this.#certificate
+  }
+
   /**
    * Shows another certificate from the next connection on.
    * @throws whatever OpenSSL says of a pair that does not fit together; the one before is still shown
    */
   swapCertificate(pair: CertificatePair): void {
-    if ('setSecureContext' in this.#server) this.#server.setSecureContext(secureOptions(pair))
+    if (!('setSecureContext' in this.#server)) return
+    this.#server.setSecureContext(secureOptions(pair))
+    this.#certificate = pair.cert
   }
 
   /** Stops accepting, and lets requests in flight finish, however long they take. */

@@ -1,9 +1,14 @@
 import type { FailureCode } from '../errors.ts'
 import type { Caller } from './callers.ts'
 
+/** How a cache was used for a request. */
+export type CacheResult = 'hit' | 'miss' | 'collapsed' | 'revalidated' | 'stale' | 'bypass'
+
 /** What became of one request: filled in on its way, read once at its end by the log, the audit and the metrics. */
 export class Account {
   readonly started = performance.now()
+  /** Of the request; the caller's own where it gave one. */
+  readonly id: string
   caller: Caller | undefined
   /** Name of the appliance, once it is known. */
   appliance: string | undefined
@@ -20,13 +25,37 @@ export class Account {
   waited = 0
   /** Milliseconds from the start to the first byte of the appliance's answer. */
   firstByte: number | undefined
+  /** Answers of 401 that the appliance gave, whether or not the caller saw them. */
+  rejections = 0
   replayed = false
+  /** undefined where there is no cache for it. */
+  cache: CacheResult | undefined
+  #ended: number | undefined
 
-  constructor(path: string) {
+  constructor(path: string, id: string) {
     this.path = path
+    this.id = id
   }
 
+  /** Milliseconds, up to its end or, before that, up to now. */
   get duration(): number {
-    return performance.now() - this.started
+    return (this.#ended ?? performance.now()) - this.started
+  }
+
+  end(): void {
+    this.#ended = performance.now()
   }
 }
+
+/** The request that an account is of, at its end. */
+export interface EndedRequest {
+  method: string
+  /** Of the answer; `CALLER_LEFT` where none had begun. */
+  status: number
+  id: string
+  /** The answer was sent to its end. */
+  whole: boolean
+}
+
+/** The status of a request whose caller left before its answer had begun, as nginx has it. */
+export const CALLER_LEFT = 499

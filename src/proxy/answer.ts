@@ -115,6 +115,7 @@ export class Answer implements Dispatcher.DispatchHandler, Awaited {
     account.firstByte = account.duration
     if (fields.cookies.length > 0) this.live.cookies?.take(fields.cookies, path)
     for (const [name, value] of ownFieldsOf(response)) fields.down.push(name, value)
+    fields.down.push('X-Request-Id', account.id)
     if (note !== undefined)
       fields.down.push('Proxy-Status', `veeam-auth-proxy; received-status=${this.#status}; details="${note}"`)
     if (BODILESS.has(this.#status)) {

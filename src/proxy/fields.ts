@@ -69,6 +69,8 @@ const NEVER_DOWN = new Set([
   'report-to',
   'reporting-endpoints',
   'x-restsvcsessionid',
+  // The proxy's own takes its place: by it the caller finds its request in the log.
+  'x-request-id',
 ])
 
 const VIA = '1.1 veeam-auth-proxy'

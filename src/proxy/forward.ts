@@ -107,7 +107,9 @@ class Forwarding implements Asked {
   }
 
   holds(answer: Answer, status: number): boolean {
-    if (status !== 401 || this.#replayed) return false
+    if (status !== 401) return false
+    this.account.rejections += 1
+    if (this.#replayed) return false
     this.#replayed = true
     this.#replay(answer).then(
       () => answer.resume(),
@@ -189,7 +191,7 @@ class Forwarding implements Asked {
   #give(error: unknown): void {
     const failure = upstreamFailure(error)
     this.account.failure = failure.code
-    writeProblem(this.response, failure, this.#appliance.name)
+    writeProblem(this.response, failure, this.#appliance.name, this.account.id)
     // What nobody will read any more would stand between this request and the next one on its connection.
     if (this.#body.payload instanceof Readable) this.#body.payload.destroy()
   }

@@ -1,15 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import { Account } from './account.ts'
 import type { Guard } from './guard.ts'
 import { targetOf } from './mount.ts'
 import { setOwnField } from './own-fields.ts'
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    account: Account
-  }
-}
 
 /** Asked by orchestrators, which prove nothing, and telling nothing that is worth it. */
 const OPEN = new Set(['/-/livez', '/-/readyz'])
@@ -19,10 +12,8 @@ const PREFLIGHT_AGE = '600'
 
 /** Puts the guard before every route. Which one is in force is asked at each request. */
 export function guardEverything(app: FastifyInstance, guardNow: () => Guard): void {
-  app.decorateRequest('account')
   app.addHook('onRequest', (request, reply, done) => {
     const guard = guardNow()
-    request.account = new Account(request.originalUrl)
     if (guard.knowsOrigins) setOwnField(reply, 'Vary', 'Origin')
     if (isForeignPage(request.raw)) setOwnField(reply, 'Content-Security-Policy', 'sandbox')
     try {

@@ -20,7 +20,16 @@ const A_PERSON = 60_000
 /** How long a request may wait for a sign-in that is under way. */
 const LONGEST_WAIT = 30_000
 
-export type SessionState = 'signed-out' | 'signing-in' | 'live' | 'renewing' | 'waiting' | 'refused' | 'backing-off'
+export const SESSION_STATES = [
+  'signed-out',
+  'signing-in',
+  'live',
+  'renewing',
+  'waiting',
+  'refused',
+  'backing-off',
+] as const
+export type SessionState = (typeof SESSION_STATES)[number]
 
 /** What happened to a session; for the log, the metrics and the audit. Holds no secret. */
 export type SessionEvent =

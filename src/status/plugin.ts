@@ -4,6 +4,8 @@ import { Check } from 'typebox/value'
 import type { Appliance } from '../appliance.ts'
 import { Failure } from '../errors.ts'
 import { readiness } from './health.ts'
+import { type LogLevels, logLevel } from './log-level.ts'
+import type { Metrics } from './metrics.ts'
 
 const Named = Type.Object({ name: Type.String() })
 const GivenCode = Type.Object({ code: Type.String({ minLength: 1, maxLength: 4096 }) })
@@ -19,6 +21,8 @@ export interface StatusParts {
   closing: () => boolean
   /** Takes up the configuration as it is now. Throws a `Failure` CONFIGURATION_REFUSED. */
   reload: () => Promise<void>
+  metrics: Metrics
+  logLevels: LogLevels
 }
 
 /** The proxy's own pages, under `/-/`. */
@@ -65,6 +69,12 @@ export async function status(app: FastifyInstance, parts: StatusParts): Promise<
     await appliance.session.signOut()
     return describe(appliance)
   })
+  app.get('/-/metrics', async (_, reply) => {
+    const { type, text } = await parts.metrics.page()
+    return reply.type(type).send(text)
+  })
+
+  logLevel(app, parts.logLevels)
 
   app.post('/-/reload', async () => {
     await parts.reload()

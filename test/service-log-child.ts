@@ -1,0 +1,17 @@
+import { processIo } from '../src/cli/process-io.ts'
+import { serviceLog } from '../src/cli/service-log.ts'
+import { Redactor } from '../src/redactor.ts'
+
+// Writes many lines at once and ends in the way that its argument says, before any of them can have been written.
+const log = await serviceLog(processIo(), 'info', new Redactor())
+for (let nth = 0; nth < 2000; nth += 1) log.info({ nth }, 'x'.repeat(200))
+switch (process.argv[2]) {
+  case 'exit':
+    process.exit(3)
+    break
+  case 'throw':
+    throw new Error('nobody caught this')
+  case 'fatal':
+    log.fatal('the last line')
+    process.kill(process.pid, 'SIGKILL')
+}
