@@ -14,6 +14,7 @@ import { guardEverything } from './proxy/guard-hook.ts'
 import { routedUrl } from './proxy/mount.ts'
 import { proxy } from './proxy/plugin.ts'
 import { problemBody, problemFields } from './proxy/problem.ts'
+import { bringsItsProof } from './proxy/sign-in.ts'
 import { type StatusParts, status } from './status/plugin.ts'
 
 export type { EndedRequest } from './proxy/account.ts'
@@ -53,7 +54,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     genReqId: request => requestId(request.headers['x-request-id']),
   })
   accountForEverything(app, parts)
-  guardEverything(app, parts.guard)
+  guardEverything(app, parts.guard, (request, guard) => bringsItsProof(request, parts.appliances, guard))
   await app.register(underPressure, {
     maxEventLoopDelay: parts.longestDelay ?? LONGEST_DELAY,
     pressureHandler: turnAway,

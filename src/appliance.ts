@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { ApplianceConfiguration } from './config/configuration.ts'
+import type { ApplianceConfiguration, SignInMode } from './config/configuration.ts'
 import type { Dialect, Product } from './dialects/index.ts'
 import type { Redactor } from './redactor.ts'
 import type { Clock } from './session/clock.ts'
@@ -90,6 +90,12 @@ export class Appliance {
   /** What may be done there, by whomever. */
   get access(): ApplianceConfiguration['access'] {
     return this.#configuration.access
+  }
+
+  /** What becomes of callers' own sign-ins; undefined: what is right where they come in. */
+  get signIn(): SignInMode | undefined {
+    const { signIn, access } = this.#configuration
+    return signIn ?? (access.credentials ? 'forward' : undefined)
   }
 
   /** Largest body of a request in bytes; undefined: any. */

@@ -40,7 +40,8 @@ export class Audit {
   }
 
   request(account: Account, { method, status, id }: EndedRequest): void {
-    const { caller, appliance, path, failure, fromUpstream, bytesUp, bytesDown, duration } = account
+    const { caller, appliance, path, failure, emulated, fromUpstream, bytesUp, bytesDown, duration } = account
+    const allowed = emulated === undefined ? 'allowed' : `emulated: ${emulated}`
     this.write({
       event: 'request',
       id,
@@ -49,7 +50,7 @@ export class Audit {
       method,
       path: path.split('?', 1)[0] ?? '',
       status,
-      decision: failure !== undefined && denials.has(failure) ? `denied: ${failure}` : 'allowed',
+      decision: failure !== undefined && denials.has(failure) ? `denied: ${failure}` : allowed,
       source: fromUpstream ? 'upstream' : 'proxy',
       bytesUp,
       bytesDown,

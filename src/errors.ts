@@ -155,7 +155,13 @@ export const failures = {
     status: 403,
     title: 'The proxy keeps credentials to itself',
     remedy:
-      'Call other paths: the proxy signs in by itself. allow: [credentials] of the appliance forwards this one too',
+      'Call other paths: the proxy signs in by itself. signIn: emulate of the appliance answers sign-ins in its place, ' +
+      'allow: [credentials] forwards this path too',
+  },
+  GRANT_WITHHELD: {
+    status: 400,
+    title: 'The proxy answers no sign-in of this kind',
+    remedy: 'Sign in with user name and password or a refresh token; the proxy has the session of one account only',
   },
   URL_TOO_LONG: {
     status: 414,

@@ -12,6 +12,7 @@ import { Listeners } from './listeners.ts'
 import { observersOf } from './observers.ts'
 import { Guard } from './proxy/guard.ts'
 import { bind } from './proxy/mount.ts'
+import { Placeholders } from './proxy/placeholder.ts'
 import { offeredResponse } from './proxy/upgrade.ts'
 import type { Redactor } from './redactor.ts'
 import { type Clock, systemClock } from './session/clock.ts'
@@ -72,9 +73,14 @@ export class ProxyServer {
    */
   static async start(configuration: Configuration, parts: ServerParts): Promise<ProxyServer> {
     const { log, redactor, clock = systemClock } = parts
-    const guard = await guardOf(configuration)
     const audit = await auditOf(configuration, redactor)
     const state = await openState(configuration, log, redactor)
+    const letGo = async (error: unknown): Promise<never> => {
+      await state?.close()
+      throw error
+    }
+    const placeholders = new Placeholders(() => clock.wall(), state?.subkey('placeholders'))
+    const guard = await Guard.open(configuration.guard, namesOf(configuration), placeholders).catch(letGo)
     let server: ProxyServer | undefined
     const observers = observersOf({
       ...parts,
@@ -107,10 +113,7 @@ export class ProxyServer {
       authorityDirectory: parts.authorityDirectory,
       certificateLife: parts.certificateLife,
       handed: parts.handed ?? [],
-    }).catch(async (error: unknown) => {
-      await state?.close()
-      throw error
-    })
+    }).catch(letGo)
     server = new ProxyServer({ server: parts, fleet, state, audit, listeners, configuration, guard })
     fleet.apply(configuration.appliances)
     return server
@@ -170,7 +173,7 @@ export class ProxyServer {
       const next = await load()
       const fixed = fixedPart(this.#configuration, next)
       if (fixed !== undefined) throw new Error(`${fixed} cannot be changed while the proxy runs; restart it`)
-      const guard = await guardOf(next)
+      const guard = await this.#guard.successor(next.guard, namesOf(next))
       const listening = await this.#listeners.change(next)
       if (this.closing) {
         listening.abandon()
@@ -193,11 +196,8 @@ export class ProxyServer {
   }
 }
 
-function guardOf({ guard, appliances }: Configuration): Promise<Guard> {
-  return Guard.open(
-    guard,
-    appliances.map(({ name }) => name),
-  )
+function namesOf({ appliances }: Configuration): string[] {
+  return appliances.map(({ name }) => name)
 }
 
 async function auditOf({ audit }: Configuration, redactor: Redactor): Promise<Audit | undefined> {

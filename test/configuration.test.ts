@@ -57,7 +57,7 @@ test('a configuration is read with its defaults, its origins and fingerprints in
     apiVersion: 'v8',
     antiforgery: { echo: [{ cookie: 'XSRF', field: 'x-xsrf-token' }] },
   })
-  assert.deepEqual(gcp?.options, { apiVersion: '1.4-rev0', shortTermRefresh: false })
+  assert.deepEqual(gcp?.options, { shortTermRefresh: false })
   assert.deepEqual(azure?.options, {})
   assert.deepEqual(tenant?.tls, { ca: `${cert.trim()}\n`, verify: true })
   assert.deepEqual(gcp?.tls, { fingerprint: 'AB:'.repeat(32).slice(0, -1), verify: true })
@@ -168,7 +168,6 @@ test('no way of printing a configuration shows a secret, and the masked one name
       gcp: {
         product: 'google-cloud',
         url: 'https://203.0.113.5:13140',
-        apiVersion: '1.4-rev0',
         shortTermRefresh: false,
         credentials: { code: '[redacted] from environment variable CODE' },
         tls: { fingerprint: 'AB:'.repeat(32).slice(0, -1), verify: true },

@@ -19,6 +19,10 @@ function lifeOf(outcome: Outcome): number {
   return outcome.type === 'granted' ? outcome.tokens.life : 0
 }
 
+function tokensOf(outcome: Outcome): unknown {
+  return outcome.type === 'granted' ? outcome.tokens : assert.fail(outcome.type)
+}
+
 /** The vendor's own examples: what they state of time, and the life they come to. */
 const examples: Record<string, { name: string; body: Record<string, unknown>; life: number }[]> = {
   azure: [
@@ -140,10 +144,14 @@ for (const product of products) {
 
   for (const { name, body, life } of examples[product.name] ?? []) {
     test(`${product.name} understands the example of its document: ${name}`, () => {
-      assert.deepEqual(understand(password, 200, JSON.stringify(body)), {
-        type: 'granted',
-        tokens: { accessToken: body.access_token, refreshToken: 'refresh', life },
-      })
+      const outcome = understand(password, 200, JSON.stringify(body))
+      assert.deepEqual(tokensOf(outcome), { accessToken: body.access_token, refreshToken: 'refresh', life })
+    })
+
+    test(`${product.name} keeps of its document's example all but the tokens: ${name}`, () => {
+      const outcome = understand(password, 200, JSON.stringify({ ...body, mfa_token: 'm' }))
+      const { answer } = outcome.type === 'granted' ? outcome : assert.fail()
+      assert.deepEqual(Object.entries(answer), Object.entries({ ...body, access_token: '', refresh_token: '' }))
     })
   }
 
@@ -157,8 +165,29 @@ for (const product of products) {
   test(`${product.name} leaves the refresh token out when an answer brings none, so that the old one is kept`, () => {
     for (const none of [{}, { refresh_token: null }, { refresh_token: '' }]) {
       const body = JSON.stringify({ access_token: 'a', expires_in: 60, ...none })
-      assert.deepEqual(understand(refresh, 200, body), { type: 'granted', tokens: { accessToken: 'a', life: 60_000 } })
+      assert.deepEqual(tokensOf(understand(refresh, 200, body)), { accessToken: 'a', life: 60_000 })
     }
+  })
+
+  test(`${product.name} keeps no member of an answer that could hold a secret nobody knows of`, () => {
+    const harmless = { userName: 'Admin', roleName: null, shortLived: true, expires_in: 60, token_type: 'bearer' }
+    const doubtful = {
+      id_token: 'a',
+      updater_token: 'a',
+      clientSecret: 'a',
+      encrypted_code: 'a',
+      redirectTo: 'https://sso.example/?t=a',
+      antiForgery: 'a',
+      sessionId: 'a',
+      note: 'the token is opaque-token-1',
+      blob: 'x'.repeat(200),
+      nested: { a: 1 },
+      list: ['a'],
+    }
+    const body = JSON.stringify({ access_token: 'opaque-token-1', ...doubtful, ...harmless })
+    const outcome = understand(password, 200, body)
+    const { answer } = outcome.type === 'granted' ? outcome : assert.fail()
+    assert.deepEqual(answer, { access_token: '', ...harmless })
   })
 
   test(`${product.name} takes an access token in any 2xx for success, with a byte order mark before it too`, () => {

@@ -216,7 +216,7 @@ test('an appliance can be read-only and limited to paths for everybody', async t
 })
 
 test('paths that hand out credentials are kept back, in any spelling, unless the appliance allows them', async t => {
-  const { url, simulator } = await open(t)
+  const { url, simulator } = await open(t, {}, { signIn: 'deny' })
   assert.equal((await ask(url + path, {})).status, 200)
   const before = simulator.counts.tokenRequests
   for (const spelling of [

@@ -14,6 +14,7 @@ import { ruleOf } from './rule.ts'
 import { DEFAULT_MAX_IN_FLIGHT, DEFAULT_TIMEOUTS, Tls } from './schema.ts'
 import { readableSecret, Secret, SecretReference } from './secret.ts'
 import type { SourceContext } from './secret-source.ts'
+import { signInOf } from './sign-in.ts'
 import { certificatesOf, fingerprintOf } from './trust.ts'
 
 export const Entry = Type.Record(Type.String(), Type.Unknown())
@@ -49,6 +50,8 @@ export async function applianceOf(parts: Parts): Promise<ApplianceConfiguration 
   const { directory } = context
   const listen =
     product && (await ownListeningOf({ entry: entry.listen, product, path: [...path, 'listen'], findings, directory }))
+  const access = { rule, credentials: Array.isArray(entry.allow) && entry.allow.includes('credentials') }
+  const signIn = signInOf(entry, access.credentials, path, findings)
   if (!product || !url || !credentials || !tls || !listen) return undefined
   const options = optionsOf(product, entry)
   const identity = digest([product.name, url, options, entry.credentials])
@@ -57,7 +60,6 @@ export async function applianceOf(parts: Parts): Promise<ApplianceConfiguration 
     ...(Check(Tls, entry.tls) && 'ca' in entry.tls ? [resolve(context.directory, entry.tls.ca)] : []),
     ...listen.flatMap(({ files }) => files),
   ]
-  const access = { rule, credentials: Array.isArray(entry.allow) && entry.allow.includes('credentials') }
   return {
     name,
     product,
@@ -69,6 +71,7 @@ export async function applianceOf(parts: Parts): Promise<ApplianceConfiguration 
     rewriteLinks: entry.rewriteLinks !== 'off',
     access,
     listen,
+    ...signIn,
     files,
     identity,
   }

@@ -74,11 +74,15 @@ export interface ApplianceConfiguration {
   access: { rule: PathRule; credentials: boolean }
   /** Where it is served at the root path, beside where the proxy itself listens. */
   listen: readonly ListenConfiguration[]
+  /** What becomes of callers' own sign-ins; absent: what is right where they come in. */
+  signIn?: SignInMode
   /** Absolute paths of the files that its secrets and certificates come from. */
   files: readonly string[]
   /** Stands for everything that a session depends on: the same identity means the same session. */
   identity: string
 }
+
+export type SignInMode = 'emulate' | 'deny' | 'forward'
 
 export type CredentialsConfiguration =
   | { type: 'password'; username: string; password: Secret; totp?: Secret }

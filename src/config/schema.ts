@@ -117,6 +117,14 @@ const Allow = Type.Array(Type.Literal('credentials'), {
   description: 'credentials: also forward the paths that hand out tokens, which work without the proxy then',
 })
 
+const SignIn = Type.Union([Type.Literal('emulate'), Type.Literal('deny'), Type.Literal('forward')], {
+  title: 'Sign-ins of callers',
+  description:
+    'emulate: answer sign-ins and sign-outs of callers in the place of the appliance, with placeholders for tokens; ' +
+    'deny: refuse them; forward: pass them on, which needs allow: [credentials]. Without it: forward with that; ' +
+    'else emulate where callers are set or a request came in by the loopback or a Unix socket; else deny',
+})
+
 const Audit = Type.String({
   minLength: 1,
   title: 'Audit log',
@@ -158,6 +166,7 @@ const common = {
   ...ruleProperties,
   allow: Type.Optional(Allow),
   listen: Type.Optional(OwnListen),
+  signIn: Type.Optional(SignIn),
 }
 
 const StateDirectory = Type.String({
@@ -231,7 +240,7 @@ export function applianceSchema(): object {
     then: {
       title: product.title,
       properties: { ...placeholders, credentials: credentialsOf(product), ...optionsOf(product) },
-      required: Object.keys(product.options.properties).filter(key => !('default' in propertyOf(product, key))),
+      required: (product.options.required ?? []).filter(key => !('default' in propertyOf(product, key))),
       ...strict,
     },
   }))

@@ -1,4 +1,5 @@
 import { defineProduct, type Grant } from './dialect.ts'
+import { errorCodeOf, PROBLEM_JSON, titleOf } from './emulation.ts'
 import { form, formFields, sharedCredentialPaths, understand } from './oauth2.ts'
 
 const TOKEN = '/api/oauth2/token'
@@ -19,6 +20,31 @@ export const azure = defineProduct({
     { kind: 'other', path: /^\/api\/v[^/]+\/system\/updaterlink$/ },
     ...sharedCredentialPaths,
   ],
+  emulation: {
+    // Its guide's example of a sign-in.
+    answer: {
+      access_token: '',
+      token_type: 'bearer',
+      refresh_token: '',
+      expires_in: 3600,
+      '.issued': '2020-12-02T11:34:03.3605646Z',
+      '.expires': '2020-12-02T12:34:03.3575256Z',
+      username: 'administrator',
+      roleName: 'Administrator',
+      mfa_enabled: false,
+    },
+    errorType: PROBLEM_JSON,
+    error: ({ status, error, message }) => ({
+      type: 'about:blank',
+      title: titleOf(status),
+      status,
+      detail: message,
+      errorCode: errorCodeOf(status),
+      error,
+      message,
+    }),
+    signOutStatus: (method, path) => (method === 'DELETE' && path === TOKEN ? 204 : undefined),
+  },
   dialect: () => ({
     ask: grant => ({ method: 'POST', path: TOKEN, fields: formFields, body: form(values(grant)) }),
     understand,

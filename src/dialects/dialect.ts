@@ -1,5 +1,7 @@
 import Type, { type Static, type TObject, type TProperties } from 'typebox'
 import { Parse } from 'typebox/value'
+import type { Emulation } from './emulation.ts'
+import type { SignInAnswer } from './sign-in-answer.ts'
 
 /** What is exchanged for a session (RFC 6749, section 1.3), as the session knows it and no wire does. */
 export type Grant =
@@ -31,8 +33,14 @@ export interface Tokens {
   life: number
 }
 
-/** An answer of the token endpoint that brings the sign-in forward. Every other answer is thrown as a `Failure`. */
-export type Outcome = { type: 'granted'; tokens: Tokens } | { type: 'mfa-required'; mfaToken: string }
+/**
+ * An answer of the token endpoint that brings the sign-in forward. Every other answer is thrown as a `Failure`. With
+ * `version-wanted` the same grant can be put to the appliance in the version that it named.
+ */
+export type Outcome =
+  | { type: 'granted'; tokens: Tokens; answer: SignInAnswer }
+  | { type: 'mfa-required'; mfaToken: string }
+  | { type: 'version-wanted'; version: string }
 
 /** The wire format of one product, set up for one appliance. It knows nothing of time: no state, no retry. */
 export interface Dialect {
@@ -44,6 +52,8 @@ export interface Dialect {
    * APPLIANCE_BUSY with retryAfter, or ANSWER_BROKEN.
    */
   understand(grant: Grant, answer: WireAnswer): Outcome
+  /** The same in a version that the appliance named; absent where no answer of its asks for one. */
+  inVersion?(version: string): Dialect
   signOut(accessToken: string): WireRequest
   /** Fields that every request of a session carries; whatever the caller sent under these names is replaced. */
   sessionFields(accessToken: string): Record<string, string>
@@ -86,6 +96,7 @@ export interface Product {
   readonly mfa: boolean
   /** Of every version of the product; the first that matches counts. */
   readonly credentialPaths: readonly CredentialPath[]
+  readonly emulation: Emulation
   /** @throws when the options do not fit the schema */
   dialect(options: unknown): Dialect
 }
@@ -98,6 +109,7 @@ interface ProductParts<P extends TProperties> {
   credentials: Product['credentials']
   mfa: boolean
   credentialPaths: readonly CredentialPath[]
+  emulation: Emulation
   dialect(options: Static<TObject<P>>): Dialect
 }
 

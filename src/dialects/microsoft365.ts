@@ -1,5 +1,6 @@
 import Type from 'typebox'
 import { defineProduct, type Grant } from './dialect.ts'
+import { JSON_TYPE, type SignInError } from './emulation.ts'
 import { form, formFields, sharedCredentialPaths, understand } from './oauth2.ts'
 
 /** RFC 9110, section 5.1: a field name is a token. */
@@ -12,6 +13,8 @@ const Echo = Type.Object(
   },
   { additionalProperties: false },
 )
+
+const SIGN_OUT = /^\/v[^/]+\/(?:token\/)?logout$/
 
 /**
  * Veeam Backup for Microsoft 365: its REST API guide, 'Authorization for Administrators'. The antiforgery token comes
@@ -46,10 +49,29 @@ export const microsoft365 = defineProduct({
   credentialPaths: [
     { kind: 'token', path: /^\/v[^/]+\/token$/ },
     // The second is in no document, but clients send it.
-    { kind: 'sign-out', path: /^\/v[^/]+\/(?:token\/)?logout$/ },
+    { kind: 'sign-out', path: SIGN_OUT },
     { kind: 'authorization-code', path: /^\/v[^/]+\/token\/authcode$/ },
     ...sharedCredentialPaths,
   ],
+  emulation: {
+    // Its guide's example of a sign-in.
+    answer: {
+      access_token: '',
+      refresh_token: '',
+      token_type: 'bearer',
+      expires_in: 3600,
+      userName: 'Administrator',
+      '.issued': '2024-08-07T15:56:20.7358632Z',
+      '.expires': '2024-08-07T16:56:20.7358632Z',
+    },
+    errorType: JSON_TYPE,
+    error: (error, path) => errorIn(versionIn(path), error),
+    // Its guide, 'Breaking changes': in v8 a sign-out came to have no content.
+    signOutStatus(method, path) {
+      if (method !== 'POST' || !SIGN_OUT.test(path)) return undefined
+      return versionIn(path) < 8 ? 200 : 204
+    },
+  },
   dialect: ({ apiVersion, antiforgery }) => {
     const token = `/${apiVersion}/token`
     const disabled = antiforgery === 'disabled'
@@ -82,4 +104,15 @@ function values(grant: Grant, disabled: boolean): Record<string, string> {
     case 'authorization_code':
       throw new TypeError(`microsoft365 has no ${grant.type} grant`)
   }
+}
+
+/** NaN where the path has none. */
+function versionIn(path: string): number {
+  return Number(/^\/v(\d+)/.exec(path)?.[1])
+}
+
+/** Up to v5 the form of RFC 6749; later its OpenAPI document's RESTExceptionInfo, with a code since v7. */
+function errorIn(version: number, { error, message }: SignInError): object {
+  if (version <= 5) return { error, error_description: message, message }
+  return version < 7 ? { message, error } : { message, errorCode: 'HttpError', error }
 }

@@ -2,6 +2,7 @@ import Type from 'typebox'
 import { Check } from 'typebox/value'
 import { Failure } from '../errors.ts'
 import type { CredentialPath, Grant, Outcome, Tokens, WireAnswer } from './dialect.ts'
+import { withoutSecrets } from './sign-in-answer.ts'
 
 /**
  * What no appliance of any product gets from a caller: each product's documents name some of these paths, and an
@@ -77,9 +78,14 @@ export function understand(grant: Grant, answer: WireAnswer): Outcome {
   if (body.access_token && !SENDABLE.test(body.access_token)) {
     throw new Failure('ANSWER_BROKEN', 'The appliance answered the sign-in with a token that no field can carry.')
   }
-  if (body.access_token) return { type: 'granted', tokens: tokensOf(body.access_token, body) }
+  if (body.access_token) return granted(tokensOf(body.access_token, body), body)
   if (body.mfa_token) return { type: 'mfa-required', mfaToken: body.mfa_token }
   throw new Failure('ANSWER_BROKEN', `The appliance answered the sign-in with ${answer.status} and no token.`)
+}
+
+function granted(tokens: Tokens, body: TokenAnswer): Outcome {
+  const secrets = [tokens.accessToken, tokens.refreshToken ?? '', body.mfa_token ?? '']
+  return { type: 'granted', tokens, answer: withoutSecrets(body, secrets) }
 }
 
 function tokensOf(accessToken: string, body: TokenAnswer): Tokens {
@@ -150,7 +156,7 @@ function spoken(body: string): string {
   const parsed = parseJson(body)
   if (typeof parsed !== 'object' || parsed === null) return ''
   const members = new Map<string, unknown>(Object.entries(parsed))
-  const text = ['error_description', 'detail', 'message', 'title', 'error']
+  const text = ['error_description', 'detail', 'details', 'message', 'title', 'error']
     .map(name => members.get(name))
     .find(value => typeof value === 'string' && value !== '')
   if (typeof text !== 'string') return ''

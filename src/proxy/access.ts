@@ -19,12 +19,14 @@ export function checkAccess(appliance: Appliance, caller: Caller | undefined, me
   }
   if (DOT_SEGMENT.test(path)) throw new Failure('BAD_REQUEST', 'The path has a segment of dots, which leads elsewhere.')
   const { rule, credentials } = appliance.access
-  if (credentials && isEmpty(rule) && (caller === undefined || isEmpty(caller.rule))) return
+  const forwardsSignIns = appliance.signIn === 'forward'
+  if (credentials && forwardsSignIns && isEmpty(rule) && (caller === undefined || isEmpty(caller.rule))) return
   const canonical = canonicalPath(path)
   if (canonical === undefined) {
     throw new Failure('BAD_REQUEST', 'The path can be read in more than one way; write it without encoded delimiters.')
   }
-  if (!credentials && credentialPath(appliance.product, canonical) !== undefined) {
+  const kind = credentialPath(appliance.product, canonical)?.kind
+  if (kind !== undefined && !(credentials && (kind === 'other' || forwardsSignIns))) {
     throw new Failure('CREDENTIALS_WITHHELD', `The path ${canonical} hands out or ends credentials.`)
   }
   check(rule, `appliance ${appliance.name}`, method, canonical)

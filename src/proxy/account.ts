@@ -16,6 +16,8 @@ export class Account {
   path: string
   /** The answer is the appliance's own. */
   fromUpstream = false
+  /** What the proxy answered in the place of the appliance. */
+  emulated: 'sign-in' | 'sign-out' | undefined
   /** Why the proxy answered itself. */
   failure: FailureCode | undefined
   /** Bytes of the bodies. */

@@ -10,8 +10,16 @@ const OPEN = new Set(['/-/livez', '/-/readyz'])
 /** How long a browser may remember an answer about what an origin may do, in seconds. */
 const PREFLIGHT_AGE = '600'
 
-/** Puts the guard before every route. Which one is in force is asked at each request. */
-export function guardEverything(app: FastifyInstance, guardNow: () => Guard): void {
+/**
+ * Puts the guard before every route. Which one is in force is asked at each request.
+ * @param bringsItsProof whether a request is let in by somebody unknown, because what it is answered depends on a proof
+ * in its body
+ */
+export function guardEverything(
+  app: FastifyInstance,
+  guardNow: () => Guard,
+  bringsItsProof: (request: IncomingMessage, guard: Guard) => boolean,
+): void {
   app.addHook('onRequest', (request, reply, done) => {
     const guard = guardNow()
     if (guard.knowsOrigins) setOwnField(reply, 'Vary', 'Origin')
@@ -23,7 +31,7 @@ export function guardEverything(app: FastifyInstance, guardNow: () => Guard): vo
       done(error instanceof Error ? error : new Error(String(error)))
       return
     }
-    if (!guard.knowsCallers || OPEN.has(request.url)) {
+    if (!guard.knowsCallers || OPEN.has(request.url) || bringsItsProof(request.raw, guard)) {
       done()
       return
     }

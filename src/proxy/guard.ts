@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { GuardConfiguration } from '../config/configuration.ts'
 import { Failure } from '../errors.ts'
-import { type Caller, Callers } from './callers.ts'
+import { type Caller, Callers, type Shown, type SignedIn } from './callers.ts'
+import type { Placeholders } from './placeholder.ts'
 
 /** Under these the proxy is reached from its own machine, whatever resolves them. */
 const LOOPBACK_HOSTS = ['localhost', '127.0.0.1', '[::1]']
@@ -22,21 +23,38 @@ export class Guard {
   readonly #hosts: ReadonlySet<string>
   readonly #origins: ReadonlySet<string>
   readonly #callers: Callers | undefined
+  readonly #placeholders: Placeholders
 
-  private constructor(hosts: ReadonlySet<string>, origins: ReadonlySet<string>, callers: Callers | undefined) {
-    this.#hosts = hosts
-    this.#origins = origins
-    this.#callers = callers
+  private constructor(parts: {
+    hosts: ReadonlySet<string>
+    origins: ReadonlySet<string>
+    callers: Callers | undefined
+    placeholders: Placeholders
+  }) {
+    this.#hosts = parts.hosts
+    this.#origins = parts.origins
+    this.#callers = parts.callers
+    this.#placeholders = parts.placeholders
   }
 
   /**
    * @param names of the appliances
    * @throws Failure SECRET_UNREADABLE when a caller's secret cannot be read
    */
-  static async open(configuration: GuardConfiguration, names: readonly string[]): Promise<Guard> {
-    const { allowedHosts, allowedOrigins, callers } = configuration
-    const hosts = [...LOOPBACK_HOSTS, ...names.map(name => `${name}.localhost`), ...allowedHosts]
-    return new Guard(new Set(hosts), new Set(allowedOrigins), await Callers.open(callers))
+  static async open(
+    configuration: GuardConfiguration,
+    names: readonly string[],
+    placeholders: Placeholders,
+  ): Promise<Guard> {
+    const { allowedHosts, allowedOrigins } = configuration
+    const hosts = new Set([...LOOPBACK_HOSTS, ...names.map(name => `${name}.localhost`), ...allowedHosts])
+    const callers = await Callers.open(configuration.callers, placeholders)
+    return new Guard({ hosts, origins: new Set(allowedOrigins), callers, placeholders })
+  }
+
+  /** The guard of another configuration; who has signed in here need not do so again. Throws as `open`. */
+  successor(configuration: GuardConfiguration, names: readonly string[]): Promise<Guard> {
+    return Guard.open(configuration, names, this.#placeholders)
   }
 
   /** True when whoever calls has to prove who it is. */
@@ -61,6 +79,15 @@ export class Guard {
   /** @throws Failure CALLER_UNKNOWN or TOO_MANY_FAILURES */
   async identify(request: IncomingMessage): Promise<Caller | undefined> {
     return this.#callers?.identify(request)
+  }
+
+  /**
+   * Somebody who signs in as at an appliance, where the proxy answers in its place.
+   * @throws Failure CALLER_UNKNOWN or TOO_MANY_FAILURES
+   */
+  async signIn(request: IncomingMessage, shown: Shown): Promise<SignedIn> {
+    if (this.#callers !== undefined) return this.#callers.signIn(request, shown)
+    return { caller: undefined, placeholders: this.#placeholders.pair() }
   }
 
   #checkHost({ headers, rawHeaders }: IncomingMessage): void {

@@ -1,11 +1,13 @@
 import { type IncomingMessage, METHODS } from 'node:http'
 import httpProxy from '@fastify/http-proxy'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Appliance } from '../appliance.ts'
 import { Failure } from '../errors.ts'
 import { checkAccess } from './access.ts'
-import { forward } from './forward.ts'
+import { type Forwarded, forward } from './forward.ts'
+import type { Guard } from './guard.ts'
 import { APPLIANCE_ROUTE, type Target, targetOf } from './mount.ts'
+import { type Emulated, type EmulatedParts, emulate, emulatedIn } from './sign-in.ts'
 import { isOffer, upgrade } from './upgrade.ts'
 
 /** Everything that can be forwarded: CONNECT asks for a tunnel, and TRACE would echo the session's fields. */
@@ -24,7 +26,7 @@ const UNREAD = { 'content-type': 'application/octet-stream' }
  */
 export async function proxy(
   app: FastifyInstance,
-  parts: { appliances: ReadonlyMap<string, Appliance> },
+  parts: { appliances: ReadonlyMap<string, Appliance>; guard: () => Guard },
 ): Promise<void> {
   for (const method of FORWARDED_METHODS) app.addHttpMethod(method, { hasBody: true, overrideExisting: true })
   app.addHook('onRequest', (request, _, done) => {
@@ -42,16 +44,35 @@ export async function proxy(
       const { account } = request
       account.appliance = appliance.name
       account.path = target.path
-      checkAccess(appliance, account.caller, request.method, target.path)
-      reply.hijack()
       const forwarded = { request: request.raw, response: reply.raw, target, account }
-      if (isOffer(request.raw)) void upgrade(appliance, forwarded)
-      else forward(appliance, forwarded)
+      const guard = parts.guard()
+      const emulated = emulatedIn(appliance, request.raw, target.path, guard)
+      if (emulated !== undefined) return answer(emulated, { appliance, ...forwarded, path: target.path, guard }, reply)
+      if (!guard.knowsCallers || account.caller !== undefined) return take(appliance, forwarded, reply)
+      // A sign-in is let in unproved. What a new configuration has made of it since, is not.
+      return guard.identify(request.raw).then(caller => {
+        account.caller = caller
+        take(appliance, forwarded, reply)
+      })
     },
     handler() {
       throw new Failure('INTERNAL', 'A request was not taken over.')
     },
   })
+
+  function take(appliance: Appliance, forwarded: Forwarded, reply: FastifyReply): void {
+    const { request, target, account } = forwarded
+    checkAccess(appliance, account.caller, request.method ?? 'GET', target.path)
+    reply.hijack()
+    if (isOffer(request)) void upgrade(appliance, forwarded)
+    else forward(appliance, forwarded)
+  }
+
+  async function answer(emulated: Emulated, parts: EmulatedParts, reply: FastifyReply): Promise<void> {
+    const { status, fields, body } = await emulate(emulated, parts)
+    parts.account.bytesDown = body?.length ?? 0
+    reply.code(status).headers(fields).send(body)
+  }
 
   function find(request: IncomingMessage): { appliance: Appliance; target: Target } {
     const target = targetOf(request)

@@ -8,14 +8,15 @@ import type { SessionCookies } from './cookies.ts'
 export type Send = (request: WireRequest) => Promise<WireAnswer>
 
 export interface Exchanged {
-  outcome: Outcome
+  outcome: Exclude<Outcome, { type: 'version-wanted' }>
   /** When the request was sent: the life of what came back counts from here. */
   sent: Moment
 }
 
 /** One grant put to one appliance: the dialect's words, carried with the session's cookies. */
 export class Exchange {
-  readonly #dialect: Dialect
+  #dialect: Dialect
+  #version: string | undefined
   readonly #send: Send
   readonly #clock: Clock
   readonly #redactor: Redactor
@@ -27,11 +28,38 @@ export class Exchange {
     this.#redactor = parts.redactor
   }
 
+  /** In the version that the appliance named, where it refused the configured one. */
+  get dialect(): Dialect {
+    return this.#dialect
+  }
+
+  /** The version that the appliance named, if it ever refused the configured one. */
+  get version(): string | undefined {
+    return this.#version
+  }
+
+  /** Goes on in a version that the appliance has named, now or to an earlier process. */
+  speak(version: string): void {
+    this.#dialect = this.#dialect.inVersion?.(version) ?? this.#dialect
+    this.#version = version
+  }
+
   /**
+   * An appliance that refuses our version looks at nothing else, and is asked once more in the one that it names.
    * @param cookies go along with the request and take what the answer sets
    * @throws Failure as `Dialect.understand` and `Send` say; its message holds none of the grant's secrets
    */
   async ask(grant: Grant, cookies: SessionCookies | undefined): Promise<Exchanged> {
+    const { outcome, sent } = await this.#put(grant, cookies)
+    if (outcome.type !== 'version-wanted') return { outcome, sent }
+    this.speak(outcome.version)
+    const again = await this.#put(grant, cookies)
+    if (again.outcome.type !== 'version-wanted') return { outcome: again.outcome, sent: again.sent }
+    const said = `The appliance refused ${outcome.version}, which it had named, and named ${again.outcome.version}.`
+    throw new Failure('VERSION_REFUSED', said)
+  }
+
+  async #put(grant: Grant, cookies: SessionCookies | undefined): Promise<{ outcome: Outcome; sent: Moment }> {
     for (const secret of secretsOf(grant)) this.#redactor.learn(secret)
     const request = withCookies(this.#dialect.ask(grant), this.#dialect, cookies)
     const sent = momentIn(this.#clock, 0)
@@ -49,11 +77,7 @@ export class Exchange {
   }
 
   #learn(outcome: Outcome, cookies: SessionCookies | undefined): void {
-    const secrets =
-      outcome.type === 'granted'
-        ? [outcome.tokens.accessToken, outcome.tokens.refreshToken ?? '', ...(cookies?.values() ?? [])]
-        : [outcome.mfaToken]
-    for (const secret of secrets) this.#redactor.learn(secret)
+    for (const secret of secretsIn(outcome, cookies)) this.#redactor.learn(secret)
   }
 
   /** An appliance may repeat what it was sent; a code is too short for the redactor to know it. */
@@ -73,6 +97,17 @@ export function withCookies(request: WireRequest, dialect: Dialect, cookies: Ses
     if (value !== undefined) fields[echo.field] = value
   }
   return { ...request, fields }
+}
+
+function secretsIn(outcome: Outcome, cookies: SessionCookies | undefined): string[] {
+  switch (outcome.type) {
+    case 'granted':
+      return [outcome.tokens.accessToken, outcome.tokens.refreshToken ?? '', ...(cookies?.values() ?? [])]
+    case 'mfa-required':
+      return [outcome.mfaToken]
+    case 'version-wanted':
+      return []
+  }
 }
 
 function secretsOf(grant: Grant): string[] {

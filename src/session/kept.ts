@@ -19,6 +19,8 @@ const Kept = Type.Object({
     refusedCodes: Refused,
     spentCode: Type.Optional(Type.String()),
     lastStep: Type.Number(),
+    /** Of the API, as the appliance named it. */
+    apiVersion: Type.Optional(Type.String()),
   }),
   session: Type.Optional(
     Type.Object({
@@ -36,6 +38,10 @@ const Kept = Type.Object({
       /** Epoch milliseconds. */
       sentAt: Type.Number(),
       cookies: Type.Optional(Type.Unknown()),
+      /** See `SignInAnswer`. */
+      answer: Type.Optional(
+        Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Null()])),
+      ),
     }),
   ),
 })

@@ -1,4 +1,4 @@
-import type { Dialect, Grant, Tokens } from '../dialects/index.ts'
+import type { Dialect, Grant, SignInAnswer, Tokens } from '../dialects/index.ts'
 import { type Clock, type Moment, momentIn, until } from './clock.ts'
 import { SessionCookies } from './cookies.ts'
 import type { KeptSession } from './kept.ts'
@@ -10,6 +10,7 @@ interface LiveParts {
   /** Epoch milliseconds of its beginning. */
   since: number
   tokens: Tokens
+  answer?: SignInAnswer | undefined
   cookies: SessionCookies | undefined
   /** When the request that brought the tokens was sent. */
   sent: Moment
@@ -21,6 +22,8 @@ export class LiveSession {
   readonly since: number
   readonly accessToken: string
   readonly refreshToken: string | undefined
+  /** What the appliance answered to the sign-in, without its secrets; undefined when an older process kept none. */
+  readonly answer: SignInAnswer | undefined
   /** Milliseconds that the access token lives, from `sent`. */
   readonly life: number
   readonly sent: Moment
@@ -34,11 +37,12 @@ export class LiveSession {
   readonly cookies: SessionCookies | undefined
   readonly #echo: Dialect['echo']
 
-  constructor({ dialect, grant, since, tokens, cookies, sent }: LiveParts) {
+  constructor({ dialect, grant, since, tokens, answer, cookies, sent }: LiveParts) {
     this.grant = grant
     this.since = since
     this.accessToken = tokens.accessToken
     this.refreshToken = tokens.refreshToken
+    this.answer = answer
     this.life = tokens.life
     this.sent = sent
     this.expires = { wall: sent.wall + tokens.life, monotonic: sent.monotonic + tokens.life }
@@ -54,20 +58,21 @@ export class LiveSession {
    * now, so that no token is taken to live longer than its whole life.
    */
   static fromKept(kept: KeptSession, parts: { dialect: Dialect; origin: string; clock: Clock }): LiveSession {
-    const { grant, since, accessToken, refreshToken, life } = kept
+    const { grant, since, accessToken, refreshToken, life, answer } = kept
     const age = Math.max(0, parts.clock.wall() - kept.sentAt)
     return new LiveSession({
       dialect: parts.dialect,
       grant,
       since,
       tokens: { accessToken, life, ...(refreshToken === undefined ? {} : { refreshToken }) },
+      answer,
       cookies: kept.cookies === undefined ? undefined : SessionCookies.fromKept(parts.origin, kept.cookies),
       sent: momentIn(parts.clock, -age),
     })
   }
 
   toKept(): KeptSession {
-    const { grant, since, accessToken, refreshToken, life, sent, cookies } = this
+    const { grant, since, accessToken, refreshToken, life, sent, cookies, answer } = this
     return {
       grant,
       since,
@@ -76,6 +81,7 @@ export class LiveSession {
       sentAt: sent.wall,
       ...(refreshToken === undefined ? {} : { refreshToken }),
       ...(cookies === undefined ? {} : { cookies: cookies.toKept() }),
+      ...(answer === undefined ? {} : { answer }),
     }
   }
 

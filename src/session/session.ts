@@ -1,4 +1,4 @@
-import type { Dialect, Grant } from '../dialects/index.ts'
+import type { Dialect, Grant, SignInAnswer } from '../dialects/index.ts'
 import { Failure, type FailureCode, failures, messageOf } from '../errors.ts'
 import type { Redactor } from '../redactor.ts'
 import { type Clock, type Moment, momentIn, until } from './clock.ts'
@@ -79,6 +79,7 @@ type Block = 'waiting' | 'refused' | 'signed-out'
 /** One appliance's session: everything about time is here, and nothing about the requests that use it. */
 export class Session {
   readonly #parts: SessionParts
+  readonly #exchange: Exchange
   readonly #signIn: SignIn
   #held: LiveSession | undefined
   #block: Block | undefined
@@ -106,7 +107,8 @@ export class Session {
     this.#parts = parts
     const { dialect, clock, origin, credentials } = parts
     const newCookies = () => (dialect.keepsCookies ? new SessionCookies(origin) : undefined)
-    this.#signIn = new SignIn({ credentials, exchange: new Exchange(parts), clock, newCookies })
+    this.#exchange = new Exchange(parts)
+    this.#signIn = new SignIn({ credentials, exchange: this.#exchange, clock, newCookies })
     this.#absentSince = clock.wall()
     this.#drift = clock.wall() - clock.monotonic()
   }
@@ -118,6 +120,11 @@ export class Session {
   current(): LiveSession | undefined {
     if (this.#jumped() && this.#due !== undefined && !this.#closed) void this.attempt().catch(recorded)
     return this.#held?.isLive(this.#parts.clock) ? this.#held : undefined
+  }
+
+  /** What the appliance answered to the last sign-in, without its secrets; also when that session has expired. */
+  get answer(): SignInAnswer | undefined {
+    return this.#held?.answer
   }
 
   /** Takes up the session that was kept, or begins to sign in; and stays signed in. */
@@ -196,7 +203,8 @@ export class Session {
     await this.#work?.catch(recorded)
     this.#leaving = false
     this.#disarm()
-    const { dialect, send, clock, report } = this.#parts
+    const { send, clock, report } = this.#parts
+    const { dialect } = this.#exchange
     const held = this.#held
     this.#held = undefined
     this.#due = undefined
@@ -286,16 +294,18 @@ export class Session {
     }
   }
 
-  async #hold({ grant, tokens, cookies, sent }: Granted): Promise<void> {
-    const { dialect, clock, redactor, report } = this.#parts
+  async #hold({ grant, tokens, answer, cookies, sent }: Granted): Promise<void> {
+    const { clock, redactor, report } = this.#parts
     const before = this.#held
     const goesOn = grant === 'refresh_token' ? before : undefined
     const refreshToken = tokens.refreshToken ?? goesOn?.refreshToken
     this.#held = new LiveSession({
-      dialect,
+      dialect: this.#exchange.dialect,
       grant: goesOn?.grant ?? grant,
       since: goesOn?.since ?? clock.wall(),
       tokens: { ...tokens, ...(refreshToken === undefined ? {} : { refreshToken }) },
+      // What a renewal leaves unsaid still holds.
+      answer: { ...goesOn?.answer, ...answer },
       cookies,
       sent,
     })
@@ -354,7 +364,7 @@ export class Session {
     const kept = parseKept(await keep?.load().catch(recorded))
     if (kept === undefined || this.#held !== undefined) return false
     this.#signIn.remember(kept.memory)
-    const live = kept.session && liveOf(kept.session, this.#parts)
+    const live = kept.session && liveOf(kept.session, { ...this.#parts, dialect: this.#exchange.dialect })
     if (live === undefined) return false
     for (const secret of live.secrets) redactor.learn(secret)
     this.#held = live

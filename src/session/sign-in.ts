@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Grant, Tokens } from '../dialects/index.ts'
+import type { Grant, SignInAnswer, Tokens } from '../dialects/index.ts'
 import { Failure } from '../errors.ts'
 import { type Clock, type Moment, momentIn, until } from './clock.ts'
 import type { SessionCookies } from './cookies.ts'
@@ -22,6 +22,7 @@ export type Credentials =
 export interface Granted {
   grant: Grant['type']
   tokens: Tokens
+  answer: SignInAnswer
   cookies: SessionCookies | undefined
   sent: Moment
 }
@@ -87,6 +88,7 @@ export class SignIn {
       refusedCodes: this.#refusedCodes.toKept(),
       lastStep: this.#lastStep,
       ...(this.#spentCode === undefined ? {} : { spentCode: this.#spentCode }),
+      ...(this.#exchange.version === undefined ? {} : { apiVersion: this.#exchange.version }),
     }
   }
 
@@ -95,6 +97,7 @@ export class SignIn {
     this.#refusedCodes.restore(memory.refusedCodes)
     this.#lastStep = memory.lastStep
     this.#spentCode = memory.spentCode
+    if (memory.apiVersion !== undefined) this.#exchange.speak(memory.apiVersion)
   }
 
   /** @throws Failure SIGN_IN_REFUSED when the refresh token is dead, or as `Exchange.ask` */
@@ -151,7 +154,7 @@ export class SignIn {
     const cookies = this.#newCookies()
     const grant: Grant = { type: 'password', username: credentials.username, password }
     const { outcome, sent } = await this.#counted(secret, () => this.#exchange.ask(grant, cookies))
-    if (outcome.type === 'granted') return { grant: grant.type, tokens: outcome.tokens, cookies, sent }
+    if (outcome.type === 'granted') return grantedBy(grant, outcome, { cookies, sent })
     this.#pending = { mfaToken: outcome.mfaToken, cookies, since: momentIn(this.#clock, 0) }
     return undefined
   }
@@ -225,7 +228,7 @@ export class SignIn {
 
   async #granted(grant: Grant, cookies: SessionCookies | undefined): Promise<Granted> {
     const { outcome, sent } = await this.#exchange.ask(grant, cookies)
-    if (outcome.type === 'granted') return { grant: grant.type, tokens: outcome.tokens, cookies, sent }
+    if (outcome.type === 'granted') return grantedBy(grant, outcome, { cookies, sent })
     throw new Failure('ANSWER_BROKEN', `The appliance answered the ${grant.type} grant with another demand for a code.`)
   }
 
@@ -249,6 +252,14 @@ export class SignIn {
       throw error
     }
   }
+}
+
+function grantedBy(
+  { type }: Grant,
+  { tokens, answer }: { tokens: Tokens; answer: SignInAnswer },
+  rest: Pick<Granted, 'cookies' | 'sent'>,
+): Granted {
+  return { grant: type, tokens, answer, ...rest }
 }
 
 function digest(secret: string): string {

@@ -2,7 +2,8 @@
  * Veeam Backup for Google Cloud, from its 'Requesting Authorization' pages; no OpenAPI document is public.
  * Where they leave room: errors are problem documents as the same family's product for AWS documents them, with its
  * `type` paths for tokens and versions; whatever the token endpoint refuses for its credentials is 401, whatever for
- * its form 400. A page has both shapes that are known of it, `meta` and `pagination`.
+ * its form 400. A refused version is answered in the words of the vendor's product for VMware, which name those that are
+ * served, each with a `v` in front. A page has both shapes that are known of it, `meta` and `pagination`.
  */
 import { type Answer, bearer, type Exchange, field, problemJson } from './answer.ts'
 import { mediaType, parseForm, readText } from './body.ts'
@@ -34,6 +35,7 @@ function start(appliance: Appliance): Manner {
   const { authority, counts } = appliance
   const lists = googleCloudLists(appliance.random)
   const names = Object.keys(lists)
+  const supported = appliance.supportedVersions ?? revisions
 
   const authorize: Manner['authorize'] = ({ request }) => {
     const pair = authority.tokens.check(bearer(request))
@@ -138,8 +140,10 @@ function start(appliance: Appliance): Manner {
       if (revision === undefined) {
         return problem(400, 'apiVersionUnspecified', 'UnexpectedContent', 'The x-api-version field is required.')
       }
-      if (revisions.includes(revision)) return undefined
-      return problem(400, 'unsupportedApiVersion', 'UnexpectedContent', 'The API version is not supported.')
+      if (supported.includes(revision)) return undefined
+      const list = supported.map(version => `v${version}`).join(', ')
+      const details = `Unsupported RESTAPI version. The following versions are supported: ${list}.`
+      return problem(400, 'unsupportedApiVersion', 'UnexpectedContent', details)
     },
     token,
     authorize,

@@ -23,6 +23,8 @@ export interface Appliance {
   antiforgeryField: string | undefined
   /** Each resource answer sets an antiforgery cookie anew. */
   rotateCookies: boolean
+  /** Values of x-api-version; undefined: as documented. */
+  supportedVersions: readonly string[] | undefined
 }
 
 /** How one product answers. */

@@ -47,6 +47,8 @@ export interface ApplianceOptions {
   antiforgeryField?: string
   /** Each resource answer sets an antiforgery cookie anew, where the product has such cookies. */
   rotateCookies?: boolean
+  /** Values of x-api-version that are served, where the product has that field; a refusal names them all. */
+  supportedVersions?: readonly string[]
 }
 
 export interface Simulator extends Controls {
@@ -116,6 +118,7 @@ export async function startAppliance(profile: Profile, options: ApplianceOptions
     random,
     antiforgeryField: options.antiforgeryField?.toLowerCase(),
     rotateCookies: options.rotateCookies ?? false,
+    supportedVersions: options.supportedVersions,
   })
   const faultTools = {
     failure: manner.failure,

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes, type ScryptOptions, scrypt } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, type ScryptOptions, scrypt } from 'node:crypto'
 
 /** Changes with the format; it stands in the clear at a file's start and is authenticated with the rest. */
 const MAGIC = Buffer.from('VAPS\x01', 'latin1')
@@ -19,6 +19,11 @@ export class Seal {
     return new Promise((resolve, reject) => {
       scrypt(secret, salt, 32, SCRYPT, (error, key) => (error === null ? resolve(new Seal(key)) : reject(error)))
     })
+  }
+
+  /** 32 bytes for another purpose, which tell nothing of this key (RFC 5869). */
+  subkey(purpose: string): Buffer {
+    return Buffer.from(hkdfSync('sha256', this.#key, '', purpose, 32))
   }
 
   /** Magic, nonce, tag, ciphertext. */

@@ -73,6 +73,11 @@ export class StateDirectory {
     }
   }
 
+  /** 32 bytes that are the same in every process with this directory and key, for a purpose of its own. */
+  subkey(purpose: string): Buffer {
+    return this.#seal.subkey(purpose)
+  }
+
   /** The value that was saved last; undefined when there is none that can be read. Never throws while it is open. */
   load(subject: Subject): Promise<unknown> {
     return this.#next(subject, async file => {
