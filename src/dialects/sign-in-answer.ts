@@ -20,7 +20,7 @@ const SHORTEST = 6
  */
 export function withoutSecrets(body: object, secrets: readonly string[]): SignInAnswer {
   const holdsOne = (value: string): boolean =>
-    secrets.some(secret => value === secret || (secret.length >= SHORTEST && value.includes(secret)))
+    secrets.some(secret => (value === secret && secret !== '') || (secret.length >= SHORTEST && value.includes(secret)))
   const kept = Object.entries(body)
     .slice(0, MOST)
     .flatMap(([name, value]): [string, string | number | boolean | null][] => {
