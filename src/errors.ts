@@ -208,6 +208,7 @@ export const denials: ReadonlySet<FailureCode> = new Set([
   'METHOD_DENIED',
   'PATH_DENIED',
   'CREDENTIALS_WITHHELD',
+  'GRANT_WITHHELD',
   'BODY_TOO_LARGE',
 ])
 

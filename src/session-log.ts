@@ -46,7 +46,7 @@ export class SessionLog {
     }
   }
 
-  #granted({ grant, life, renewsAt, renewal }: SessionEvent & { type: 'granted' }): void {
+  #granted({ grant, life, renewsAt, renewal, apiVersion }: SessionEvent & { type: 'granted' }): void {
     const failures = [...this.#failures.values()].reduce((sum, times) => sum + times, 0)
     this.#failures.clear()
     // An appliance that rejects every session is renewed at each time; only one that lives its life ends the count.
@@ -57,6 +57,7 @@ export class SessionLog {
         grant,
         lifeSeconds: Math.round(life / 1000),
         renewsAt: new Date(renewsAt).toISOString(),
+        apiVersion,
         ...(failures === 0 ? {} : { afterFailures: failures }),
       },
       renewal ? 'session renewed' : 'signed in',

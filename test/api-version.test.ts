@@ -57,8 +57,10 @@ test("a forced apiVersion takes the place of a caller's own, in any spelling of 
 })
 
 test('an appliance that refuses our version is signed in to with the newest that it names', async t => {
-  const { url, simulator } = await start(t, undefined, { supportedVersions: ['1.0-rev1', '1.2-rev0', '1.1-rev10'] })
+  const supportedVersions = ['1.0-rev1', '1.2-rev0', '1.1-rev10']
+  const { url, simulator, lines } = await start(t, undefined, { supportedVersions })
   await live(url)
+  assert.ok(lines.some(line => line.includes('"signed in"') && line.includes('"apiVersion":"1.2-rev0"')))
   assert.deepEqual([simulator.counts.tokenRequests, simulator.counts.signIns], [2, 1])
   assert.deepEqual(await arrived(url), ['1.2-rev0'])
   assert.deepEqual(await arrived(url, { 'x-api-version': '1.0-rev1' }), ['1.0-rev1'])

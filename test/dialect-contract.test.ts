@@ -110,6 +110,19 @@ for (const product of products) {
     assert.deepEqual(dialect.echo, [])
   })
 
+  test(`${product.name} knows how its token endpoint speaks, for when the proxy answers in its place`, () => {
+    const { emulation } = product
+    const { method, path } = dialect.signOut('access')
+    assert.match(String(emulation.signOutStatus(method, path)), /^20[04]$/)
+    assert.equal(emulation.signOutStatus('GET', path), undefined)
+    assert.equal(emulation.signOutStatus('POST', wanted.path), undefined)
+    const { access_token, refresh_token, expires_in } = emulation.answer
+    assert.deepEqual([access_token, refresh_token, typeof expires_in], ['', '', 'number'])
+    const error = emulation.error({ status: 401, error: 'invalid_grant', message: 'Wrong.' }, wanted.path)
+    assert.equal(new Map(Object.entries(error)).get('message'), 'Wrong.')
+    assert.match(emulation.errorType, /^application\/(problem\+)?json; charset=utf-8$/)
+  })
+
   test(`${product.name} refuses options that are not its own`, () => {
     assert.throws(() => product.dialect({ ...defaultOptions(product.name), surplus: true }))
   })

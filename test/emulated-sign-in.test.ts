@@ -18,6 +18,8 @@ import { openRaw } from './raw-http.ts'
 import { applianceAt, eventually, startBox, startProxy } from './rig.ts'
 import { startScripted } from './scripted-appliance.ts'
 
+// Over 250 lines: what tools send, and what they read of the answer, is one table and its two sides.
+
 const JSON_TYPE = 'application/json'
 
 /** What collectors, exporters, SDKs and modules were seen to send, and what is close to it. */

@@ -33,7 +33,8 @@ export type SessionState = (typeof SESSION_STATES)[number]
 
 /** What happened to a session; for the log, the metrics and the audit. Holds no secret. */
 export type SessionEvent =
-  | { type: 'granted'; grant: Grant['type']; renewal: boolean; life: number; renewsAt: number }
+  /** `apiVersion`: the one that the appliance named, where it refused ours. */
+  | { type: 'granted'; grant: Grant['type']; renewal: boolean; life: number; renewsAt: number; apiVersion?: string }
   | { type: 'restored'; life: number }
   | { type: 'failed'; grant: Grant['type']; failure: Failure; retryIn: number | undefined; repeated: number }
   | { type: 'rejected' }
@@ -315,7 +316,9 @@ export class Session {
     this.#lastError = undefined
     this.#failuresInRow = 0
     const renewsAt = this.#planRenewal(this.#held)
-    report({ type: 'granted', grant, renewal: before !== undefined, life: tokens.life, renewsAt })
+    const { version } = this.#exchange
+    const named = version === undefined ? {} : { apiVersion: version }
+    report({ type: 'granted', grant, renewal: before !== undefined, life: tokens.life, renewsAt, ...named })
     // Still within the attempt: the new refresh token is on disk before it can be used.
     await this.#keep()
   }
