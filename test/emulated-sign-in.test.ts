@@ -207,6 +207,15 @@ test('a tool that meets an appliance out of reach prints that, and when to come 
   assert.ok(Number(reply.fields['retry-after']) > 0)
 })
 
+test('a tool that meets an appliance which was signed out on purpose prints how to sign it in', async t => {
+  const { url, server } = await startBox(t, { product: 'azure' })
+  await live(url)
+  await server.appliances.get('box')?.session.signOut()
+  const reply = await signIn(url, { path: tokenPaths.azure })
+  assert.equal(reply.status, 500)
+  assert.match(messageIn('azure', reply), /signed out on purpose; veeam-auth-proxy sign-in box signs it in/)
+})
+
 test('up to v5 microsoft365 says its errors in the form of OAuth, with the message beside', async t => {
   const { url } = await startBox(t, { product: 'microsoft365' })
   await live(url)

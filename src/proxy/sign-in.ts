@@ -141,5 +141,6 @@ function refusal(failure: Failure, { name, product }: Appliance, path: string): 
 function absence(failure: Failure, name: string): string {
   const reason = failure.cause instanceof Failure ? failure.cause : failure
   const { title, remedy } = problemOf(reason, name)
-  return `veeam-auth-proxy has no session at ${name}. ${title}: ${failure.message} ${remedy}.`
+  const detail = failure.message.replace('sign-in NAME', `sign-in ${name}`)
+  return `veeam-auth-proxy has no session at ${name}. ${title}: ${detail} ${remedy}.`
 }
