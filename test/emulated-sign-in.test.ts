@@ -214,6 +214,8 @@ test('a tool that meets an appliance which was signed out on purpose prints how 
   const reply = await signIn(url, { path: tokenPaths.azure })
   assert.equal(reply.status, 500)
   assert.match(messageIn('azure', reply), /signed out on purpose; veeam-auth-proxy sign-in box signs it in/)
+  const renewed = await signIn(url, { path: tokenPaths.azure, body: 'grant_type=refresh_token' })
+  assert.equal(renewed.json.get('username'), defaultUsername, 'what the appliance said before is still known')
 })
 
 test('up to v5 microsoft365 says its errors in the form of OAuth, with the message beside', async t => {

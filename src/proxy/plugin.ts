@@ -4,10 +4,10 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Appliance } from '../appliance.ts'
 import { Failure } from '../errors.ts'
 import { checkAccess } from './access.ts'
-import { type Forwarded, forward } from './forward.ts'
+import { forward } from './forward.ts'
 import type { Guard } from './guard.ts'
 import { APPLIANCE_ROUTE, type Target, targetOf } from './mount.ts'
-import { type Emulated, type EmulatedParts, emulate, emulatedIn } from './sign-in.ts'
+import { type Emulated, type Emulating, emulate, emulatedIn } from './sign-in.ts'
 import { isOffer, upgrade } from './upgrade.ts'
 
 /** Everything that can be forwarded: CONNECT asks for a tunnel, and TRACE would echo the session's fields. */
@@ -47,32 +47,22 @@ export async function proxy(
       const forwarded = { request: request.raw, response: reply.raw, target, account }
       const guard = parts.guard()
       const emulated = emulatedIn(appliance, request.raw, target.path, guard)
-      if (emulated !== undefined) return answer(emulated, { appliance, ...forwarded, path: target.path, guard }, reply)
-      if (!guard.knowsCallers || account.caller !== undefined) return take(appliance, forwarded, reply)
+      if (emulated !== undefined)
+        return answerFor({ appliance, ...forwarded, path: target.path, guard }, emulated, reply)
       // A sign-in is let in unproved. What a new configuration has made of it since, is not.
-      return guard.identify(request.raw).then(caller => {
-        account.caller = caller
-        take(appliance, forwarded, reply)
-      })
+      if (guard.knowsCallers && account.caller === undefined) {
+        throw new Failure('CALLER_UNKNOWN', 'Since this request came in, the proxy wants to know who calls.')
+      }
+      checkAccess(appliance, account.caller, request.method, target.path)
+      reply.hijack()
+      if (isOffer(request.raw)) void upgrade(appliance, forwarded)
+      else forward(appliance, forwarded)
+      return undefined
     },
     handler() {
       throw new Failure('INTERNAL', 'A request was not taken over.')
     },
   })
-
-  function take(appliance: Appliance, forwarded: Forwarded, reply: FastifyReply): void {
-    const { request, target, account } = forwarded
-    checkAccess(appliance, account.caller, request.method ?? 'GET', target.path)
-    reply.hijack()
-    if (isOffer(request)) void upgrade(appliance, forwarded)
-    else forward(appliance, forwarded)
-  }
-
-  async function answer(emulated: Emulated, parts: EmulatedParts, reply: FastifyReply): Promise<void> {
-    const { status, fields, body } = await emulate(emulated, parts)
-    parts.account.bytesDown = body?.length ?? 0
-    reply.code(status).headers(fields).send(body)
-  }
 
   function find(request: IncomingMessage): { appliance: Appliance; target: Target } {
     const target = targetOf(request)
@@ -86,4 +76,10 @@ export async function proxy(
       extensions: { appliances: names },
     })
   }
+}
+
+async function answerFor(emulating: Emulating, emulated: Emulated, reply: FastifyReply): Promise<FastifyReply> {
+  const { status, fields, body } = await emulate(emulated, emulating)
+  emulating.account.bytesDown = body?.length ?? 0
+  return reply.code(status).headers(fields).send(body)
 }

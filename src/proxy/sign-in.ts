@@ -60,7 +60,8 @@ function isLocal({ socket: { localAddress } }: IncomingMessage): boolean {
   return localAddress === undefined || /^(?:::ffff:)?127\.|^::1$/.test(localAddress)
 }
 
-export interface EmulatedParts {
+/** A request that the proxy answers in the appliance's place. */
+export interface Emulating {
   appliance: Appliance
   request: IncomingMessage
   /** As it would be forwarded. */
@@ -70,7 +71,7 @@ export interface EmulatedParts {
 }
 
 /** Answers in the appliance's place. The appliance hears of it only where there is no session to answer with. */
-export async function emulate(emulated: Emulated, parts: EmulatedParts): Promise<EmulatedAnswer> {
+export async function emulate(emulated: Emulated, parts: Emulating): Promise<EmulatedAnswer> {
   const { account, appliance } = parts
   account.emulated = emulated.act === 'sign-out' ? 'sign-out' : 'sign-in'
   try {
@@ -89,7 +90,7 @@ const NO_CODES =
   'veeam-auth-proxy hands out no authorization codes: they become tokens that work without it. ' +
   'allow: [credentials] together with signIn: forward passes this on.'
 
-async function signedIn({ appliance, request, account, guard }: EmulatedParts): Promise<EmulatedAnswer> {
+async function signedIn({ appliance, request, account, guard }: Emulating): Promise<EmulatedAnswer> {
   const { session, product } = appliance
   const shown = await shownIn(request, account)
   const { caller, placeholders } = await guard.signIn(request, shown)
@@ -105,10 +106,7 @@ async function signedIn({ appliance, request, account, guard }: EmulatedParts): 
   }
 }
 
-function checkAppliance({
-  appliance: { name },
-  account: { caller },
-}: Pick<EmulatedParts, 'appliance' | 'account'>): void {
+function checkAppliance({ appliance: { name }, account: { caller } }: Pick<Emulating, 'appliance' | 'account'>): void {
   if (caller?.appliances?.has(name) !== false) return
   throw new Failure('APPLIANCE_DENIED', `veeam-auth-proxy: ${caller.name} may not use ${name}.`)
 }

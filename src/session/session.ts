@@ -83,6 +83,7 @@ export class Session {
   readonly #exchange: Exchange
   readonly #signIn: SignIn
   #held: LiveSession | undefined
+  #answer: SignInAnswer | undefined
   #block: Block | undefined
   /** The one attempt under way, whoever waits for it. */
   #work: Promise<void> | undefined
@@ -123,9 +124,9 @@ export class Session {
     return this.#held?.isLive(this.#parts.clock) ? this.#held : undefined
   }
 
-  /** What the appliance answered to the last sign-in, without its secrets; also when that session has expired. */
+  /** What the appliance answered to the last sign-in, without its secrets; also when that session is over. */
   get answer(): SignInAnswer | undefined {
-    return this.#held?.answer
+    return this.#answer
   }
 
   /** Takes up the session that was kept, or begins to sign in; and stays signed in. */
@@ -310,6 +311,7 @@ export class Session {
       cookies,
       sent,
     })
+    this.#answer = this.#held.answer
     for (const secret of before?.secrets ?? []) redactor.forget(secret)
     for (const secret of this.#held.secrets) redactor.learn(secret)
     this.#block = undefined
@@ -371,6 +373,7 @@ export class Session {
     if (live === undefined) return false
     for (const secret of live.secrets) redactor.learn(secret)
     this.#held = live
+    this.#answer = live.answer
     if (!live.isLive(clock)) return false
     this.#planRenewal(live)
     report({ type: 'restored', life: until(clock, live.expires) })
