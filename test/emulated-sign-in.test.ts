@@ -12,7 +12,7 @@ import {
   simulatorRoot,
   startSimulator,
 } from '../src/simulator/index.ts'
-import { call, get, statusOf } from './caller.ts'
+import { get, statusOf } from './caller.ts'
 import { assertPlaceholders, FORM, live, messageIn, signIn, tokenPaths, unheard } from './emulated.ts'
 import { openRaw } from './raw-http.ts'
 import { applianceAt, eventually, startBox, startProxy } from './rig.ts'
@@ -43,7 +43,6 @@ const seen: Record<SimulatedProduct, readonly (readonly [tool: string, path: str
       ['an encoded letter', '/api/oauth2/%74oken', 'grant_type=password&username=a&password=b'],
       ['keys in capitals', '/api/oauth2/token', 'GRANT_TYPE=PASSWORD&USERNAME=a&PASSWORD=b'],
       ['a charset', '/api/oauth2/token', 'grant_type=password&username=a&password=b', `${FORM}; charset=UTF-8`],
-      ['text', '/api/oauth2/token', 'grant_type=password&username=a&password=b', 'text/plain'],
     ],
     microsoft365: [
       ['a collector', '/v7/token', 'grant_type=password&username=a&password=b&refresh_token=%27%27'],
@@ -388,20 +387,6 @@ test('a page of another site can sign in nowhere', async t => {
     const reply = await unheard(simulator, () => signIn(url, { path: tokenPaths.azure, fields }))
     assert.ok([403, 421].includes(reply.status), String(reply.status))
     assert.ok(!reply.text.includes('access_token'))
-  }
-})
-
-test('a form that is sent as text reaches the appliance whole on every other path', async t => {
-  const { url } = await startBox(t, { product: 'azure' })
-  await live(url)
-  for (const type of ['text/plain', 'text/plain; charset=utf-8', FORM, JSON_TYPE]) {
-    const { json } = await call(url, {
-      method: 'POST',
-      path: `/box${simulatorRoot.azure}/echo`,
-      fields: { 'content-type': type },
-      body: 'twelve bytes',
-    })
-    assert.equal(json.get('bodyLength'), 12, type)
   }
 })
 
