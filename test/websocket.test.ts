@@ -342,11 +342,12 @@ describe('a request for WebSocket', { concurrency: 4 }, () => {
     await eventually('the appliance sees it', () => left)
   })
 
-  test('stands in the audit with its caller, path and 101', async t => {
+  test('stands in the audit with its caller, path and 101 when it is over', async t => {
     const folder = temporaryFolder(t)
     const audit = folder.write('audit.log', '')
     const { url } = await startSockets(t, { proxy: { audit } })
-    await openSocket(t, `${url}/box/signal?secret=1`)
+    const socket = await openSocket(t, `${url}/box/signal?secret=1`)
+    socket.close()
     const lines = () => readFileSync(audit, 'utf8').trim().split('\n')
     await eventually('an entry', () => lines().some(line => line.includes('/signal')))
     const { path, status, decision, source } = JSON.parse(lines().at(-1) ?? '')

@@ -139,6 +139,8 @@ class Handshake implements Dispatcher.DispatchHandler, Awaited {
     response.writeHead(status, [...fields, 'Connection', 'Upgrade', 'Upgrade', protocol])
     response.end()
     response.detachSocket(this.#forwarded.request.socket)
+    // The request goes on for as long as the connection does, and its account with it.
+    socket.once('close', () => response.emit('close'))
     tunnel({ caller: socket, head, upstream, account })
   }
 
