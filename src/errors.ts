@@ -199,6 +199,7 @@ export type FailureCode = keyof typeof failures
 
 /** Failures that are a decision of the guard or of a rule. */
 export const denials: ReadonlySet<FailureCode> = new Set([
+  'BAD_REQUEST',
   'HOST_UNKNOWN',
   'ORIGIN_DENIED',
   'CALLER_UNKNOWN',

@@ -73,7 +73,7 @@ export class ProxyServer {
    */
   static async start(configuration: Configuration, parts: ServerParts): Promise<ProxyServer> {
     const { log, redactor, clock = systemClock } = parts
-    const audit = await auditOf(configuration, redactor)
+    const audit = await auditOf(configuration, log, redactor)
     const state = await openState(configuration, log, redactor)
     const letGo = async (error: unknown): Promise<never> => {
       await state?.close()
@@ -200,8 +200,9 @@ function namesOf({ appliances }: Configuration): string[] {
   return appliances.map(({ name }) => name)
 }
 
-async function auditOf({ audit }: Configuration, redactor: Redactor): Promise<Audit | undefined> {
-  return audit === undefined ? undefined : Audit.open(audit, redactor)
+async function auditOf({ audit }: Configuration, log: Logger, redactor: Redactor): Promise<Audit | undefined> {
+  if (audit === undefined) return undefined
+  return Audit.open(audit, { redactor, onTrouble: (message, details) => log.error(details, message) })
 }
 
 function rootOf({ mount, appliances }: Configuration): string | undefined {
