@@ -11,14 +11,20 @@ export const REDACTED = '[redacted]'
  * secrets there are: every request writes a line, and a thousand appliances have thousands of them.
  */
 export class Redactor {
-  readonly #forms = new Map<string, readonly string[]>()
+  readonly #known = new Map<string, { forms: readonly string[]; owners: number }>()
   /** Forms by how they begin; as many times as there are secrets that have them. */
   readonly #starts = new Map<string, string[]>()
   /** How many forms have a beginning of this hash, which rules most places of a text out at once. */
   readonly #hashes = new Uint32Array(0x10000)
 
+  /** Counted: what two have learned is known until both have forgotten it. */
   learn(secret: string): void {
-    if (secret.length < SHORTEST || this.#forms.has(secret)) return
+    if (secret.length < SHORTEST) return
+    const known = this.#known.get(secret)
+    if (known !== undefined) {
+      known.owners += 1
+      return
+    }
     const base64 = Buffer.from(secret).toString('base64')
     const forms = new Set([
       secret,
@@ -29,7 +35,7 @@ export class Redactor {
       base64.replace(/=+$/, ''),
       Buffer.from(secret).toString('base64url'),
     ])
-    this.#forms.set(secret, [...forms])
+    this.#known.set(secret, { forms: [...forms], owners: 1 })
     for (const form of forms) {
       const start = form.slice(0, START)
       const same = this.#starts.get(start)
@@ -40,19 +46,33 @@ export class Redactor {
   }
 
   forget(secret: string): void {
-    for (const form of this.#forms.get(secret) ?? []) {
+    const known = this.#known.get(secret)
+    if (known === undefined) return
+    known.owners -= 1
+    if (known.owners > 0) return
+    this.#known.delete(secret)
+    for (const form of known.forms) {
       const start = form.slice(0, START)
       const same = this.#starts.get(start) ?? []
       same.splice(same.indexOf(form), 1)
       if (same.length === 0) this.#starts.delete(start)
       this.#count(start, -1)
     }
-    this.#forms.delete(secret)
+  }
+
+  /** Secrets of one owner, which come and go. */
+  holding(): Holding {
+    return new Holding(this)
+  }
+
+  /** How many secrets it knows. */
+  get size(): number {
+    return this.#known.size
   }
 
   /** The text without any known secret. Those that overlap go together. */
   clean(text: string): string {
-    if (this.#forms.size === 0) return text
+    if (this.#known.size === 0) return text
     let cleaned = ''
     let kept = 0
     let begin = -1
@@ -93,4 +113,22 @@ export class Redactor {
 /** Over the last four characters: what came before them has been shifted out. */
 function rolled(hash: number, code: number): number {
   return ((hash << 4) ^ code) & 0xffff
+}
+
+/** The secrets that one owner holds now. */
+export class Holding {
+  readonly #redactor: Redactor
+  #held: ReadonlySet<string> = new Set()
+
+  constructor(redactor: Redactor) {
+    this.#redactor = redactor
+  }
+
+  /** These and no others from now on. */
+  hold(secrets: Iterable<string>): void {
+    const next = new Set(secrets)
+    for (const secret of next) if (!this.#held.has(secret)) this.#redactor.learn(secret)
+    for (const secret of this.#held) if (!next.has(secret)) this.#redactor.forget(secret)
+    this.#held = next
+  }
 }

@@ -1,11 +1,16 @@
 import { CookieJar } from 'tough-cookie'
 
+/** No appliance sets more (RFC 6265, section 6.1, wants 50 kept); what one without end would set is left out. */
+const MOST = 64
+const LONGEST = 4_096
+
 /** The cookies of one session. Their names are the appliance's affair; tough-cookie keeps RFC 6265's rules. */
 export class SessionCookies {
   readonly #origin: string
   readonly #jar: CookieJar
   /** The field for any path, where no cookie is for some only or expires: looking it up cost a tenth of forwarding. */
   #everywhere: { field: string | undefined } | undefined
+  #onTake = () => {}
 
   /** @param origin of the appliance, without a trailing slash */
   constructor(origin: string, jar = new CookieJar(undefined, { rejectPublicSuffixes: false })) {
@@ -16,11 +21,18 @@ export class SessionCookies {
 
   /** Takes the `Set-Cookie` values of an answer to a request for `path`; what is malformed is left out. */
   take(values: string | readonly string[] | undefined, path: string): void {
-    if (values === undefined) return
+    if (values === undefined || values.length === 0) return
     for (const value of typeof values === 'string' ? [values] : values) {
+      if (value.length > LONGEST || this.#isFullFor(value)) continue
       this.#jar.setCookieSync(value, this.#origin + path, { ignoreError: true, loose: true })
     }
     this.#everywhere = this.#lookEverywhere()
+    this.#onTake()
+  }
+
+  /** @param onTake told whenever there may be other values; takes the place of the one before */
+  onTake(onTake: () => void): void {
+    this.#onTake = onTake
   }
 
   /** The `Cookie` field for a request to `path`, undefined when no cookie belongs to it. */
@@ -35,7 +47,7 @@ export class SessionCookies {
 
   /** Every cookie value now held. */
   values(): string[] {
-    return (this.#jar.serializeSync()?.cookies ?? []).map(cookie => String(cookie.value ?? ''))
+    return this.#all().map(cookie => String(cookie.value ?? ''))
   }
 
   toKept(): unknown {
@@ -52,8 +64,18 @@ export class SessionCookies {
   }
 
   #lookEverywhere(): { field: string | undefined } | undefined {
-    const cookies = this.#jar.serializeSync()?.cookies ?? []
-    const alike = cookies.every(cookie => cookie.path === '/' && cookie.expires === undefined && cookie.maxAge == null)
+    const alike = this.#all().every(
+      ({ path, expires, maxAge }) => path === '/' && expires === undefined && maxAge == null,
+    )
     return alike ? { field: this.#jar.getCookieStringSync(`${this.#origin}/`) || undefined } : undefined
+  }
+
+  #all() {
+    return this.#jar.serializeSync()?.cookies ?? []
+  }
+
+  #isFullFor(value: string): boolean {
+    const all = this.#all()
+    return all.length >= MOST && !all.some(({ key }) => value.trimStart().startsWith(`${key}=`))
   }
 }

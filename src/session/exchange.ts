@@ -1,6 +1,6 @@
 import type { Dialect, Grant, Outcome, WireAnswer, WireRequest } from '../dialects/index.ts'
 import { Failure } from '../errors.ts'
-import { REDACTED, type Redactor } from '../redactor.ts'
+import { type Holding, REDACTED, type Redactor } from '../redactor.ts'
 import { type Clock, type Moment, momentIn } from './clock.ts'
 import type { SessionCookies } from './cookies.ts'
 
@@ -20,12 +20,17 @@ export class Exchange {
   readonly #send: Send
   readonly #clock: Clock
   readonly #redactor: Redactor
+  readonly #holding: Holding
+  /** What it keeps the redactor knowing beyond one grant: the password, and what the last answer brought. */
+  #password: string[] = []
+  #brought: string[] = []
 
   constructor(parts: { dialect: Dialect; send: Send; clock: Clock; redactor: Redactor }) {
     this.#dialect = parts.dialect
     this.#send = parts.send
     this.#clock = parts.clock
     this.#redactor = parts.redactor
+    this.#holding = parts.redactor.holding()
   }
 
   /** In the version that the appliance named, where it refused the configured one. */
@@ -60,24 +65,36 @@ export class Exchange {
   }
 
   async #put(grant: Grant, cookies: SessionCookies | undefined): Promise<{ outcome: Outcome; sent: Moment }> {
-    for (const secret of secretsOf(grant)) this.#redactor.learn(secret)
+    if (grant.type === 'password') this.#password = [grant.password]
+    this.#holding.hold([...this.#password, ...this.#brought, ...secretsOf(grant)])
     const request = withCookies(this.#dialect.ask(grant), this.#dialect, cookies)
     const sent = momentIn(this.#clock, 0)
     try {
       const answer = await this.#send(request)
       const outcome = this.#dialect.understand(grant, answer)
       cookies?.take(answer.fields['set-cookie'], request.path)
-      this.#learn(outcome, cookies)
+      this.#brought = secretsIn(outcome, cookies)
       return { outcome, sent }
     } catch (error) {
       if (!(error instanceof Failure)) throw error
       const { code, retryAfter, cause, extensions } = error
       throw new Failure(code, this.#clean(error.message, grant), { retryAfter, cause, extensions })
+    } finally {
+      // What is spent or refused is told of no more, and need not be remembered to be kept out.
+      this.#holding.hold([...this.#password, ...this.#brought])
     }
   }
 
-  #learn(outcome: Outcome, cookies: SessionCookies | undefined): void {
-    for (const secret of secretsIn(outcome, cookies)) this.#redactor.learn(secret)
+  /** Lets go of what the last answer brought: the session holds it now. */
+  handOver(): void {
+    this.#brought = []
+    this.#holding.hold(this.#password)
+  }
+
+  /** Lets go of every secret that came by here. */
+  forget(): void {
+    this.#password = []
+    this.handOver()
   }
 
   /** An appliance may repeat what it was sent; a code is too short for the redactor to know it. */

@@ -1,6 +1,6 @@
 import type { Dialect, Grant, SignInAnswer } from '../dialects/index.ts'
 import { Failure, type FailureCode, failures, messageOf } from '../errors.ts'
-import type { Redactor } from '../redactor.ts'
+import type { Holding, Redactor } from '../redactor.ts'
 import { type Clock, type Moment, momentIn, until } from './clock.ts'
 import { SessionCookies } from './cookies.ts'
 import { Exchange, type Send, withCookies } from './exchange.ts'
@@ -82,6 +82,7 @@ export class Session {
   readonly #parts: SessionParts
   readonly #exchange: Exchange
   readonly #signIn: SignIn
+  readonly #holding: Holding
   #held: LiveSession | undefined
   #answer: SignInAnswer | undefined
   #block: Block | undefined
@@ -110,6 +111,7 @@ export class Session {
     const { dialect, clock, origin, credentials } = parts
     const newCookies = () => (dialect.keepsCookies ? new SessionCookies(origin) : undefined)
     this.#exchange = new Exchange(parts)
+    this.#holding = parts.redactor.holding()
     this.#signIn = new SignIn({ credentials, exchange: this.#exchange, clock, newCookies })
     this.#absentSince = clock.wall()
     this.#drift = clock.wall() - clock.monotonic()
@@ -213,9 +215,11 @@ export class Session {
     this.#block = 'signed-out'
     this.#absentSince = clock.wall()
     await this.#keep()
-    if (held === undefined || !held.isLive(clock)) return
-    await send(withCookies(dialect.signOut(held.accessToken), dialect, held.cookies)).catch(recorded)
-    report({ type: 'signed-out' })
+    if (held?.isLive(clock)) {
+      await send(withCookies(dialect.signOut(held.accessToken), dialect, held.cookies)).catch(recorded)
+      report({ type: 'signed-out' })
+    }
+    this.#letGo()
   }
 
   /** Stops for good, keeping whatever session there is at the appliance. */
@@ -224,6 +228,7 @@ export class Session {
     this.#signIn.stop()
     this.#disarm()
     await this.#work?.catch(recorded)
+    this.#letGo()
   }
 
   status(): SessionStatus {
@@ -297,11 +302,11 @@ export class Session {
   }
 
   async #hold({ grant, tokens, answer, cookies, sent }: Granted): Promise<void> {
-    const { clock, redactor, report } = this.#parts
+    const { clock, report } = this.#parts
     const before = this.#held
     const goesOn = grant === 'refresh_token' ? before : undefined
     const refreshToken = tokens.refreshToken ?? goesOn?.refreshToken
-    this.#held = new LiveSession({
+    const live = new LiveSession({
       dialect: this.#exchange.dialect,
       grant: goesOn?.grant ?? grant,
       since: goesOn?.since ?? clock.wall(),
@@ -311,18 +316,33 @@ export class Session {
       cookies,
       sent,
     })
-    this.#answer = this.#held.answer
-    for (const secret of before?.secrets ?? []) redactor.forget(secret)
-    for (const secret of this.#held.secrets) redactor.learn(secret)
+    this.#take(live)
+    this.#refusedRefreshToken = undefined
     this.#block = undefined
     this.#lastError = undefined
     this.#failuresInRow = 0
-    const renewsAt = this.#planRenewal(this.#held)
+    const renewsAt = this.#planRenewal(live)
     const { version } = this.#exchange
     const named = version === undefined ? {} : { apiVersion: version }
     report({ type: 'granted', grant, renewal: before !== undefined, life: tokens.life, renewsAt, ...named })
     // Still within the attempt: the new refresh token is on disk before it can be used.
     await this.#keep()
+  }
+
+  #take(live: LiveSession): void {
+    this.#held = live
+    this.#answer = live.answer
+    const hold = () => this.#held === live && this.#holding.hold(live.secrets)
+    hold()
+    this.#exchange.handOver()
+    live.cookies?.onTake(hold)
+  }
+
+  /** Of every secret, unless a sign-in has begun in the meantime. */
+  #letGo(): void {
+    if (this.#work !== undefined || (this.#held !== undefined && !this.#closed)) return
+    this.#holding.hold([])
+    this.#exchange.forget()
   }
 
   /** @returns epoch milliseconds */
@@ -365,15 +385,13 @@ export class Session {
 
   /** @returns whether what was kept serves now; if not, its refresh token may still be tried */
   async #restore(): Promise<boolean> {
-    const { keep, clock, redactor, report } = this.#parts
+    const { keep, clock, report } = this.#parts
     const kept = parseKept(await keep?.load().catch(recorded))
     if (kept === undefined || this.#held !== undefined) return false
     this.#signIn.remember(kept.memory)
     const live = kept.session && liveOf(kept.session, { ...this.#parts, dialect: this.#exchange.dialect })
     if (live === undefined) return false
-    for (const secret of live.secrets) redactor.learn(secret)
-    this.#held = live
-    this.#answer = live.answer
+    this.#take(live)
     if (!live.isLive(clock)) return false
     this.#planRenewal(live)
     report({ type: 'restored', life: until(clock, live.expires) })

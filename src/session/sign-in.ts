@@ -154,6 +154,7 @@ export class SignIn {
     const cookies = this.#newCookies()
     const grant: Grant = { type: 'password', username: credentials.username, password }
     const { outcome, sent } = await this.#counted(secret, () => this.#exchange.ask(grant, cookies))
+    this.#pending = undefined
     if (outcome.type === 'granted') return grantedBy(grant, outcome, { cookies, sent })
     this.#pending = { mfaToken: outcome.mfaToken, cookies, since: momentIn(this.#clock, 0) }
     return undefined
