@@ -9,6 +9,7 @@ import Fastify, {
 } from 'fastify'
 import { Failure, messageOf } from './errors.ts'
 import { type Accounting, accountForEverything, openAccount } from './proxy/accounting.ts'
+import { mayUse } from './proxy/callers.ts'
 import type { Guard } from './proxy/guard.ts'
 import { guardEverything } from './proxy/guard-hook.ts'
 import { routedUrl } from './proxy/mount.ts'
@@ -68,7 +69,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   app.setNotFoundHandler(request => {
     if (request.originalUrl.startsWith('/-/'))
       throw new Failure('UNKNOWN_PATH', 'The proxy has no such page of its own.')
-    const names = [...parts.appliances.keys()]
+    const names = [...parts.appliances.keys()].filter(name => mayUse(request.account.caller, name))
     throw new Failure('UNKNOWN_APPLIANCE', `There are these appliances: ${names.join(', ')}.`, {
       extensions: { appliances: names },
     })

@@ -47,9 +47,8 @@ export async function applianceOf(parts: Parts): Promise<ApplianceConfiguration 
   )
   const tls = await trustOf(entry.tls, context.directory, (key, make) => attempt(['tls', key], make))
   const rule = await ruleOf(entry, path, findings)
-  const { directory } = context
   const listen =
-    product && (await ownListeningOf({ entry: entry.listen, product, path: [...path, 'listen'], findings, directory }))
+    product && (await ownListeningOf({ entry: entry.listen, product, path: [...path, 'listen'], findings, context }))
   const access = { rule, credentials: Array.isArray(entry.allow) && entry.allow.includes('credentials') }
   const signIn = signInOf(entry, access.credentials, path, findings)
   if (!product || !url || !credentials || !tls || !listen) return undefined

@@ -119,7 +119,7 @@ export async function readConfiguration(
     entries.map(([name, entry]) => applianceOf({ name, entry, path: ['appliances', name], findings, context })),
   )
   const listen = await attempted(findings, ['listen'], () =>
-    listeningOf(Check(Entry, value) ? value.listen : undefined, context.directory),
+    listeningOf(Check(Entry, value) ? value.listen : undefined, context.directory, env),
   )
   const entry = Check(Entry, value) ? value : {}
   const key = Check(SecretReference, entry.stateKey) ? entry.stateKey : undefined

@@ -1,10 +1,11 @@
-import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import Type, { type Static } from 'typebox'
 import { Check } from 'typebox/value'
 import type { Listen, ListenAddress } from '../listen/address.ts'
 import { listenOf } from './address.ts'
-import { codeOf, Obstacle } from './obstacle.ts'
+import { Obstacle } from './obstacle.ts'
+import { readSecretFile } from './secret-file.ts'
+import type { Environment } from './secret-source.ts'
 import { certificatesOf } from './trust.ts'
 
 const strict = { additionalProperties: false }
@@ -53,22 +54,27 @@ export interface ListenConfiguration extends Listen {
 }
 
 /** @throws Obstacle */
-export async function listeningOf(entry: unknown, directory: string): Promise<ListenConfiguration> {
-  if (typeof entry === 'string') return listenerOf({ address: entry }, directory)
+export async function listeningOf(
+  entry: unknown,
+  directory: string,
+  env: Environment = {},
+): Promise<ListenConfiguration> {
+  if (typeof entry === 'string') return listenerOf({ address: entry }, directory, env)
   if (!Check(ListenEntry, entry) || typeof entry === 'string') return { address: listenOf(DEFAULT_LISTEN), files: [] }
-  return listenerOf(entry, directory)
+  return listenerOf(entry, directory, env)
 }
 
 /** @throws Obstacle */
 export async function listenerOf(
   { address: text, tls }: { address: string; tls?: Static<typeof ListenTls> },
   directory: string,
+  env: Environment,
 ): Promise<ListenConfiguration> {
   const address = addressOf(text, directory)
   if (tls === undefined) return { address, files: [] }
   if (tls === 'auto') return { address, tls, files: [] }
   const { cert, key } = tls
-  const pair = { cert: await certificatesOf(cert, directory), key: await keyOf(resolve(directory, key)) }
+  const pair = { cert: await certificatesOf(cert, directory), key: await keyOf(resolve(directory, key), env) }
   return { address, tls: pair, files: [resolve(directory, cert), resolve(directory, key)] }
 }
 
@@ -77,10 +83,8 @@ function addressOf(text: string, directory: string): ListenAddress {
   return { path: resolve(directory, text.slice('unix:'.length)) }
 }
 
-async function keyOf(file: string): Promise<string> {
-  const text = await readFile(file, 'latin1').catch((error: unknown) => {
-    throw new Obstacle(`${file} cannot be read (${codeOf(error)})`, 'Name a PEM file with the private key')
-  })
+async function keyOf(file: string, env: Environment): Promise<string> {
+  const text = await readSecretFile(file, env)
   if (/-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/.test(text)) return text
   throw new Obstacle(`${file} holds no private key`, 'Name a PEM file: -----BEGIN PRIVATE KEY----- must be in it')
 }

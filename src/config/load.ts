@@ -1,6 +1,7 @@
 import { hostOf, listenOf, portOf } from './address.ts'
 import { type Configuration, readConfiguration } from './configuration.ts'
 import { readSettings } from './env.ts'
+import { exposedSecrets } from './exposed.ts'
 import { attempted, Findings } from './findings.ts'
 import { DEFAULT_LISTEN, type ListenConfiguration } from './listen.ts'
 import { checkListeners } from './listeners.ts'
@@ -42,7 +43,9 @@ export async function loadConfiguration(
   const allowInsecureListen = read.guard.allowInsecureListen || settings.allowInsecureListen === true
   const configuration = { ...read, listen, guard: { ...read.guard, allowInsecureListen } }
   checkListeners(configuration)
-  return { ...configuration, warnings: [...configuration.warnings, ...warningsOf(configuration)] }
+  const exposed = await exposedSecrets(configuration, env)
+  const found = [...warningsOf(configuration), ...(exposed === undefined ? [] : [exposed])]
+  return { ...configuration, warnings: [...configuration.warnings, ...found] }
 }
 
 /** A flag or variable turns a socket into an address. */

@@ -3,6 +3,7 @@ import { Check } from 'typebox/value'
 import type { Product } from '../dialects/index.ts'
 import { attempted, type Findings, type Path } from './findings.ts'
 import { type ListenConfiguration, ListenTls, listenerOf } from './listen.ts'
+import type { Environment } from './secret-source.ts'
 
 /** What an appliance's own listener is opened on unless a host is named. */
 const HOST = '127.0.0.1'
@@ -46,12 +47,11 @@ interface Parts {
   product: Product
   path: Path
   findings: Findings
-  /** What relative paths refer to. */
-  directory: string
+  context: { directory: string; env: Environment }
 }
 
 /** The listeners of one appliance; what is wrong with them is in the findings. */
-export async function ownListeningOf({ entry, product, path, findings, directory }: Parts) {
+export async function ownListeningOf({ entry, product, path, findings, context }: Parts) {
   if (!Check(OwnListen, entry)) return []
   const made = await Promise.all(
     Array.isArray(entry) ? entry.map((one, index) => listening(one, [...path, index])) : [listening(entry, path)],
@@ -59,7 +59,9 @@ export async function ownListeningOf({ entry, product, path, findings, directory
   return made.filter(listen => listen !== undefined)
 
   async function listening(one: One, at: Path): Promise<ListenConfiguration | undefined> {
-    const listen = await attempted(findings, at, () => listenerOf(writtenOut(one, product), directory))
+    const listen = await attempted(findings, at, () =>
+      listenerOf(writtenOut(one, product), context.directory, context.env),
+    )
     return listen && { ...listen, at: findings.whereIs(at) }
   }
 }

@@ -52,13 +52,14 @@ async function openedOrRefused(file: string): Promise<FileHandle> {
   }
 }
 
-function modesCount(file: string, env: Environment): boolean {
+/** Whether the mode of a file at this path says who can read it. */
+export function modesCount(file: string, env: Environment): boolean {
   if (process.platform === 'win32') return false
   const exempt = [...RUNTIME_FOLDERS, env.CREDENTIALS_DIRECTORY]
   return !exempt.some(folder => folder && file.startsWith(folder + sep))
 }
 
 /** The path as a POSIX shell takes it. */
-function quoted(path: string): string {
+export function quoted(path: string): string {
   return /^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 }

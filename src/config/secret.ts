@@ -14,18 +14,21 @@ export { SecretReference }
 export class Secret {
   /** Where it comes from, in words that may be shown. */
   readonly source: string
+  /** True when its text stands in the configuration. */
+  readonly isPlain: boolean
   /** Absolute path when it comes from a file. */
   readonly file: string | undefined
   readonly #source: Source
 
-  private constructor(source: Source) {
+  private constructor(source: Source, isPlain: boolean) {
     this.#source = source
+    this.isPlain = isPlain
     this.source = source.name
     this.file = source.file
   }
 
   static from(reference: SecretReference, context: SourceContext): Secret {
-    return new Secret(sourceOf(reference, context))
+    return new Secret(sourceOf(reference, context), typeof reference === 'string')
   }
 
   /** @throws Failure SECRET_UNREADABLE, which names the source and never the value */

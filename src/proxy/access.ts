@@ -2,7 +2,7 @@ import type { Appliance } from '../appliance.ts'
 import { Failure } from '../errors.ts'
 import { canonicalPath } from '../policy/canonical-path.ts'
 import { credentialPath, deniedBy, type PathRule } from '../policy/path-rules.ts'
-import type { Caller } from './callers.ts'
+import { type Caller, mayUse } from './callers.ts'
 
 /** `.` or `..` as a segment before the query, in any spelling. Callers resolve theirs before they send. */
 const DOT_SEGMENT = /^[^?]*?(?:[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\;?]|%2f|%5c|$)/i
@@ -14,7 +14,7 @@ const DOT_SEGMENT = /^[^?]*?(?:[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\;?]|%2f|%5c|$
  * CREDENTIALS_WITHHELD
  */
 export function checkAccess(appliance: Appliance, caller: Caller | undefined, method: string, path: string): void {
-  if (caller?.appliances?.has(appliance.name) === false) {
+  if (caller !== undefined && !mayUse(caller, appliance.name)) {
     throw new Failure('APPLIANCE_DENIED', `${caller.name} may not use ${appliance.name}.`)
   }
   if (DOT_SEGMENT.test(path)) throw new Failure('BAD_REQUEST', 'The path has a segment of dots, which leads elsewhere.')

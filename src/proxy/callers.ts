@@ -16,6 +16,11 @@ export interface Caller {
   readonly admin: boolean
 }
 
+/** Whether the appliances of a caller include one; anybody may use all where callers are not told apart. */
+export function mayUse(caller: Caller | undefined, appliance: string): boolean {
+  return caller?.appliances?.has(appliance) !== false
+}
+
 interface Known extends Caller {
   /** SHA-256 of the secret; the secret itself is not held. */
   digest: Buffer | undefined

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Appliance } from '../appliance.ts'
 import { Failure } from '../errors.ts'
 import { checkAccess } from './access.ts'
+import { type Caller, mayUse } from './callers.ts'
 import { forward } from './forward.ts'
 import type { Guard } from './guard.ts'
 import { APPLIANCE_ROUTE, type Target, targetOf } from './mount.ts'
@@ -40,8 +41,8 @@ export async function proxy(
     httpMethods: FORWARDED_METHODS,
     replyOptions: { getUpstream: () => '' },
     preHandler(request, reply) {
-      const { appliance, target } = find(request.raw)
       const { account } = request
+      const { appliance, target } = find(request.raw, account.caller)
       account.appliance = appliance.name
       account.path = target.path
       const forwarded = { request: request.raw, response: reply.raw, target, account }
@@ -64,12 +65,12 @@ export async function proxy(
     },
   })
 
-  function find(request: IncomingMessage): { appliance: Appliance; target: Target } {
+  function find(request: IncomingMessage, caller: Caller | undefined): { appliance: Appliance; target: Target } {
     const target = targetOf(request)
     const appliance = target && parts.appliances.get(target.name)
     if (target?.path.startsWith('/') === false) throw new Failure('BAD_REQUEST', 'The request line names no path.')
     if (target !== undefined && appliance !== undefined) return { appliance, target }
-    const names = [...parts.appliances.keys()]
+    const names = [...parts.appliances.keys()].filter(name => mayUse(caller, name))
     const said =
       target === undefined ? 'The path begins with no name of an appliance' : `There is no appliance ${target.name}`
     throw new Failure('UNKNOWN_APPLIANCE', `${said}; there are: ${names.join(', ')}.`, {

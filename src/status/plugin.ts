@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { Check } from 'typebox/value'
 import type { Appliance } from '../appliance.ts'
@@ -43,29 +43,32 @@ export async function status(app: FastifyInstance, parts: StatusParts): Promise<
     return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', missing })
   })
 
-  app.get('/-/status', async () => ({ version, appliances: [...appliances.values()].map(describe) }))
+  app.get('/-/status', async request => {
+    const shown = [...appliances.values()].filter(({ name }) => mayUse(request, name))
+    return { version, appliances: shown.map(describe) }
+  })
 
   app.post('/-/appliances/:name/code', async request => {
-    const appliance = named(request.params)
+    const appliance = named(request)
     if (!Check(GivenCode, request.body)) throw new Failure('BAD_REQUEST', 'The body must be JSON: {"code": "123456"}.')
     await appliance.session.giveCode(request.body.code.trim())
     return describe(appliance)
   })
 
   app.post('/-/appliances/:name/sign-in', async request => {
-    const appliance = named(request.params)
+    const appliance = named(request)
     await appliance.session.attempt()
     return describe(appliance)
   })
 
   app.post('/-/appliances/:name/renew', async request => {
-    const appliance = named(request.params)
+    const appliance = named(request)
     await appliance.session.attempt()
     return describe(appliance)
   })
 
   app.post('/-/appliances/:name/sign-out', async request => {
-    const appliance = named(request.params)
+    const appliance = named(request)
     await appliance.session.signOut()
     return describe(appliance)
   })
@@ -76,9 +79,9 @@ export async function status(app: FastifyInstance, parts: StatusParts): Promise<
 
   logLevel(app, parts.logLevels)
 
-  app.post('/-/reload', async () => {
+  app.post('/-/reload', async request => {
     await parts.reload()
-    return { status: 'reloaded', appliances: [...appliances.keys()] }
+    return { status: 'reloaded', appliances: [...appliances.keys()].filter(name => mayUse(request, name)) }
   })
 
   /** Times as ISO 8601, null where there is none. */
@@ -101,16 +104,21 @@ export async function status(app: FastifyInstance, parts: StatusParts): Promise<
     }
   }
 
-  function named(params: unknown): Appliance {
-    const name = Check(Named, params) ? params.name : ''
+  function named(request: FastifyRequest): Appliance {
+    const name = Check(Named, request.params) ? request.params.name : ''
     const appliance = appliances.get(name)
-    if (appliance !== undefined) return appliance
-    const names = [...appliances.keys()]
+    const names = [...appliances.keys()].filter(each => mayUse(request, each))
+    if (appliance !== undefined && names.includes(name)) return appliance
     throw new Failure(
       'UNKNOWN_APPLIANCE',
       `There is no appliance ${JSON.stringify(name)}; there are: ${names.join(', ')}.`,
     )
   }
+}
+
+/** A caller that is limited to some appliances is shown none of the others, admin or not. */
+function mayUse({ account }: FastifyRequest, appliance: string): boolean {
+  return account.caller?.appliances?.has(appliance) !== false
 }
 
 /** @returns with whole days, negative once it has ended */
