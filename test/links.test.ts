@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { get } from './caller.ts'
+import { get, valuesOf } from './caller.ts'
 import { applianceAt, type Context, startProxy } from './rig.ts'
 import { startScripted } from './scripted-appliance.ts'
 
@@ -51,6 +51,39 @@ test('a Location that names another place, or is relative, stays as it is', asyn
   for (const write of cases) {
     const { url, origin } = await start(t, write)
     assert.equal((await get(url, '/box/x')).fields.location, write(origin), write(origin))
+  }
+})
+
+test('the targets of a Link field lead to the caller, however many there are, and what is quoted stays', async t => {
+  const cases: [string, string][] = [
+    ['<ORIGIN/v8/Jobs?page=2>; rel="next"', '<BASE/v8/Jobs?page=2>; rel="next"'],
+    [
+      '<ORIGIN/a?x=1,2;y>; rel=next, </v8/b>;rel="prev first",<https://other.example/c>; rel=x',
+      '<BASE/a?x=1,2;y>; rel=next, <MOUNT/v8/b>;rel="prev first",<https://other.example/c>; rel=x',
+    ],
+    [
+      '<relative>; title="a <ORIGIN/b> \\" c, <ORIGIN/d>"; rel=up, <ORIGIN>; rel=start',
+      '<relative>; title="a <ORIGIN/b> \\" c, <ORIGIN/d>"; rel=up, <BASE/>; rel=start',
+    ],
+    ['<>; rel=self, < ORIGIN/x', '<>; rel=self, < ORIGIN/x'],
+    [`${'<'.repeat(500)}"${'"<'.repeat(500)}`, `${'<'.repeat(500)}"${'"<'.repeat(500)}`],
+  ]
+  for (const [written, wanted] of cases) {
+    const scripted = await startScripted(t, {
+      resource({ fields }, response) {
+        response.writeHead(200, { link: [written.replaceAll('ORIGIN', `https://${fields.host}`), '</second>'] })
+        response.end()
+      },
+    })
+    const { url } = await startProxy(t, [applianceAt(scripted, 'azure')])
+    for (const [path, host, base, mount] of [
+      ['/box/x', new URL(url).host, `${url}/box`, '/box'],
+      ['/x', 'box.localhost:1', 'http://box.localhost:1', ''],
+    ] as const) {
+      const { raw } = await get(url, path, { host })
+      const filled = wanted.replaceAll('ORIGIN', scripted.url).replaceAll('BASE', base).replaceAll('MOUNT', mount)
+      assert.deepEqual(valuesOf(raw, 'link'), [filled, `<${mount}/second>`])
+    }
   }
 })
 

@@ -5,7 +5,10 @@ import type { LiveSession } from '../session/live.ts'
 import type { Sending } from '../upstream/client.ts'
 import type { Awaited, Deadlines } from '../upstream/deadlines.ts'
 import type { Account } from './account.ts'
+import { DecodedBody } from './decoded-body.ts'
 import { type AnswerFields, fieldsDown } from './fields.ts'
+import { LinkRewriter } from './link-rewriter.ts'
+import { rewriteWhole } from './link-whole.ts'
 import { rewriteLink, type Standpoint } from './links.ts'
 import { ownFieldsOf } from './own-fields.ts'
 import { type Rewriting, rewritingOf } from './rewriting.ts'
@@ -15,6 +18,8 @@ const BODILESS = new Set([204, 304])
 
 /** Bodies of a known length up to this are rewritten whole, and keep a length; in bytes. */
 const WHOLE = 65_536
+
+const NOTHING = Buffer.alloc(0)
 
 const SENDABLE_REASON = /^[\t\x20-\x7e\x80-\xff]*$/
 
@@ -48,6 +53,9 @@ export class Answer implements Dispatcher.DispatchHandler, Awaited {
   #abort: ((error: Error) => void) | undefined
   #resume: (() => void) | undefined
   #rewriting: Rewriting | undefined
+  #rewriter: LinkRewriter | undefined
+  /** Where to write, when it is not to the response itself. */
+  #sink: DecodedBody | undefined
   /** The body so far, where it is rewritten whole. */
   #whole: Buffer[] | undefined
   #received = 0
@@ -126,15 +134,20 @@ export class Answer implements Dispatcher.DispatchHandler, Awaited {
       return
     }
     this.#goesDown = true
-    if (hasForeignLinks && !isHead) this.#rewriting = rewritingOf(this.#status, fields.down, this.#asked)
-    if (this.#rewriting !== undefined && fields.length !== undefined && fields.length <= WHOLE) {
+    const rewriting = hasForeignLinks && !isHead ? rewritingOf(this.#status, fields.down) : undefined
+    this.#rewriting = rewriting
+    const fits = fields.length === undefined || fields.length <= WHOLE
+    if (rewriting !== undefined && rewriting.opening === undefined && fits) {
       this.#whole = []
+      if (this.#complete) this.#endWhole([])
+      // Without a length only what has come by then is known to be there.
+      else if (fields.length === undefined) setImmediate(() => this.#stream())
       return
     }
-    this.#writeHead(this.#rewriting?.fields ?? fields.down)
-    if (this.#complete) this.#end()
+    this.#begin()
     // A head goes out with the first piece of its body, unless that lets one wait for it.
-    else if (fields.length === undefined || fields.length > WHOLE) setImmediate(flushHead, response)
+    if (this.#complete) this.#end()
+    else if (fields.length === undefined || !fits) setImmediate(flushHead, response)
   }
 
   onData(chunk: Buffer): boolean {
@@ -144,18 +157,14 @@ export class Answer implements Dispatcher.DispatchHandler, Awaited {
     if (this.#whole !== undefined) {
       this.#whole.push(chunk)
       if (isLast) this.#endWhole(this.#whole)
+      else if (this.#received > WHOLE) this.#stream()
       return true
     }
-    const bytes = this.#rewriting === undefined ? chunk : this.#rewriting.rewriter.write(chunk)
     if (isLast) {
-      this.#end(bytes)
+      this.#end(chunk)
       return true
     }
-    this.#asked.account.bytesDown += bytes.length
-    const { response } = this.#asked
-    if (bytes.length === 0 || response.write(bytes)) return true
-    response.once('drain', () => this.resume())
-    return false
+    return this.#write(chunk)
   }
 
   onComplete(): void {
@@ -179,30 +188,67 @@ export class Answer implements Dispatcher.DispatchHandler, Awaited {
     this.#asked.response.writeHead(this.#status, SENDABLE_REASON.test(this.#message) ? this.#message : '', fields)
   }
 
-  /** Head and body in one write: a body that arrived whole need not be cut into chunks because its length changes. */
-  #endWhole(pieces: readonly Buffer[]): void {
-    const { rewriter, fields } = this.#rewriting ?? {}
-    const [first = Buffer.alloc(0)] = pieces
-    const written = rewriter?.write(pieces.length === 1 ? first : Buffer.concat(pieces)) ?? first
-    const rest = rewriter?.end()
-    const body = rest === undefined || rest.length === 0 ? written : Buffer.concat([written, rest])
-    this.#writeHead([...(fields ?? []), 'Content-Length', String(body.length)])
-    this.#end(body)
+  /** Begins a body that goes down piece by piece. */
+  #begin(): void {
+    const { response } = this.#asked
+    this.#writeHead(this.#rewriting?.fields ?? this.#fields?.down ?? [])
+    if (this.#rewriting === undefined) return
+    const { format, opening } = this.#rewriting
+    const rewriter = new LinkRewriter(this.#asked, format)
+    if (opening === undefined) this.#rewriter = rewriter
+    else this.#sink = new DecodedBody(opening, rewriter, response)
   }
 
-  /** @param last piece of the body, already rewritten */
+  /** Goes on piece by piece with a body that turned out too large, or is not there yet. */
+  #stream(): void {
+    const pieces = this.#whole
+    if (pieces === undefined || this.#ended || this.#asked.response.destroyed) return
+    this.#whole = undefined
+    this.#begin()
+    if (pieces.length === 0) flushHead(this.#asked.response)
+    else this.#write(Buffer.concat(pieces))
+  }
+
+  /** @returns whether more can be taken at once */
+  #write(chunk: Buffer): boolean {
+    const { account, response } = this.#asked
+    const bytes = this.#rewriter === undefined ? chunk : this.#rewriter.write(chunk)
+    account.bytesDown += bytes.length
+    const sink = this.#sink ?? response
+    if (bytes.length === 0 || sink.write(bytes)) return true
+    sink.once('drain', () => this.resume())
+    return false
+  }
+
+  /** Head and body in one write: a body that arrived whole need not be cut into chunks because its length changes. */
+  #endWhole(pieces: readonly Buffer[]): void {
+    this.#ended = true
+    const { account, response } = this.#asked
+    const { format, fields = [] } = this.#rewriting ?? {}
+    const [first = NOTHING] = pieces
+    const given = pieces.length === 1 ? first : Buffer.concat(pieces)
+    const body = format === undefined ? given : rewriteWhole(given, this.#asked, format)
+    account.bytesDown += body.length
+    fields.push('Content-Length', String(body.length))
+    this.#writeHead(fields)
+    response.end(body)
+  }
+
+  /** @param last piece of the body, as it arrived */
   #end(last?: Buffer): void {
     this.#ended = true
     const { account, response } = this.#asked
-    const rest = this.#whole === undefined ? this.#rewriting?.rewriter.end() : undefined
-    if (last !== undefined) account.bytesDown += last.length
-    if (rest === undefined || rest.length === 0) {
-      response.end(last)
+    if (this.#sink !== undefined || this.#rewriter === undefined) {
+      if (last !== undefined) account.bytesDown += last.length
+      const sink = this.#sink ?? response
+      sink.end(last)
       return
     }
-    account.bytesDown += rest.length
-    if (last !== undefined) response.write(last)
-    response.end(rest)
+    for (const bytes of [last === undefined ? NOTHING : this.#rewriter.write(last), this.#rewriter.end()]) {
+      account.bytesDown += bytes.length
+      if (bytes.length > 0) response.write(bytes)
+    }
+    response.end()
   }
 }
 

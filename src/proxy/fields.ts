@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { LiveSession } from '../session/live.ts'
+import { rewriteTargets } from './links.ts'
 
 /** Between one hop and the next only (RFC 9110, section 7.6.1, and what came before it). */
 const HOP_BY_HOP = [
@@ -130,7 +131,7 @@ export function fieldsUp(
 }
 
 /** What is done with a field of an answer beside passing it on. */
-type Fate = 'passed' | 'first' | 'link' | 'length' | 'dropped' | 'cookie' | 'coding' | 'connection'
+type Fate = 'passed' | 'first' | 'link' | 'links' | 'length' | 'dropped' | 'cookie' | 'coding' | 'connection'
 
 const FATES = new Map<string, Fate>([
   ['set-cookie', 'cookie'],
@@ -139,6 +140,7 @@ const FATES = new Map<string, Fate>([
   // Node.js encodes this one anew when it comes after a length (nodejs/node#46528), and then it is not the same bytes.
   ['content-disposition', 'first'],
   ['content-length', 'length'],
+  ['link', 'links'],
   ['location', 'link'],
   ['content-location', 'link'],
 ])
@@ -171,7 +173,7 @@ export interface AnswerFields {
 
 /**
  * @param raw name, value, name, value … as they arrived
- * @param link turns the value of a field that holds a link into one that works from where the caller is
+ * @param link turns a link in a field into one that works from where the caller is
  */
 export function fieldsDown(raw: readonly Buffer[], link: (value: string) => string): AnswerFields {
   const down: string[] = []
@@ -192,6 +194,9 @@ export function fieldsDown(raw: readonly Buffer[], link: (value: string) => stri
         break
       case 'link':
         down.push(name, link(value))
+        break
+      case 'links':
+        down.push(name, rewriteTargets(value, link))
         break
       case 'first':
         down.unshift(name, value)

@@ -19,6 +19,16 @@ export function rewriteLink(value: string, from: Standpoint): string {
   return from.caller + from.mount + rest(value)
 }
 
+/**
+ * The value of a `Link` field (RFC 8288, section 3): the targets of its links, which stand in angle brackets, led
+ * through `link`. What is quoted is no target.
+ */
+export function rewriteTargets(value: string, link: (target: string) => string): string {
+  return value.replace(/"(?:[^"\\]|\\.)*"|<([^<>]*)>/g, (whole, target?: string) =>
+    target === undefined ? whole : `<${link(target)}>`,
+  )
+}
+
 /** What follows scheme and authority, byte for byte. */
 function rest(link: string): string {
   const [, tail = ''] = /^[^/]*\/\/[^/?#]*(.*)$/s.exec(link) ?? []
