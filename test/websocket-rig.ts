@@ -6,6 +6,9 @@ import { get, jsonOf } from './caller.ts'
 import { applianceAt, type Context, defaultOptions, eventually, startProxy } from './rig.ts'
 import { type Script, startScripted } from './scripted-appliance.ts'
 
+/** A request that hangs fails its test instead of stopping the file; in milliseconds. */
+const LONGEST_SILENCE = 20_000
+
 interface Parts {
   product?: string
   overrides?: Partial<Omit<ApplianceConfiguration, 'product'>>
@@ -80,6 +83,8 @@ export async function openSocket(
     if (Buffer.isBuffer(data)) messages.push({ data, isBinary })
   })
   await new Promise<void>((resolve, reject) => {
+    const silence = setTimeout(() => reject(new Error('the proxy has fallen silent')), LONGEST_SILENCE)
+    t.after(() => clearTimeout(silence))
     socket.once('open', resolve)
     socket.on('error', reject)
     socket.once('unexpected-response', (_, answer) => {

@@ -231,12 +231,14 @@ describe('a request for WebSocket', { concurrency: 4 }, () => {
   })
 
   test('that is refused by the appliance gets that answer, once, and the end of its connection', async t => {
+    const large = 'x'.repeat(5 * MB)
     const answers = [
       'HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nSet-Cookie: a=b\r\nContent-Length: 4\r\n\r\nnone',
       'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nContent-Length: 2\r\n\r\nno',
       'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nContent-Length: 5\r\n\r\nagain',
       'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nyes\r\n0\r\n\r\n',
       'HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n',
+      `HTTP/1.1 500 Broken\r\nContent-Length: ${large.length}\r\n\r\n${large}`,
     ]
     const { url, socketRequests } = await startSockets(t, {
       refuse(_, socket, nth) {
@@ -249,6 +251,7 @@ describe('a request for WebSocket', { concurrency: 4 }, () => {
       [401, 'again', undefined],
       [200, 'yes', undefined],
       [302, '', '/box/elsewhere'],
+      [500, large, undefined],
     ] as const) {
       const refusal = await refusalOf(t, `${url}/box/signal`)
       assert.deepEqual([refusal.status, refusal.body, refusal.fields.location], [status, body, location])

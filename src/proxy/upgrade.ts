@@ -33,6 +33,8 @@ export function offeredResponse(request: IncomingMessage, socket: Duplex, head: 
   const response = new ServerResponse(request)
   response.shouldKeepAlive = false
   response.assignSocket(request.socket)
+  // Node.js has taken away what tells it.
+  socket.on('drain', () => response.emit('drain'))
   response.once('finish', () => {
     if (response.statusCode === 101) return
     socket.end()
@@ -138,9 +140,6 @@ class Handshake implements Dispatcher.DispatchHandler, Awaited {
     const fields = this.#fields(raw).filter((_, i, all) => all[i - (i % 2)]?.toLowerCase() !== 'content-length')
     response.writeHead(status, [...fields, 'Connection', 'Upgrade', 'Upgrade', protocol])
     response.end()
-    response.detachSocket(this.#forwarded.request.socket)
-    // The request goes on for as long as the connection does, and its account with it.
-    socket.once('close', () => response.emit('close'))
     tunnel({ caller: socket, head, upstream, account })
   }
 
