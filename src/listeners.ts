@@ -3,9 +3,9 @@ import type { Configuration } from './config/configuration.ts'
 import { openness } from './config/listeners.ts'
 import type { HandedSocket } from './listen/activation.ts'
 import { type Listen, ListenError, printed } from './listen/address.ts'
+import { checkCertificate } from './listen/create-server.ts'
 import { Listener, type ListenerOptions, type RequestHandler } from './listen/listener.ts'
 import type { LocalCertificates } from './listen/local-certificates.ts'
-import { checkCertificate } from './listen/server.ts'
 import { namedSockets, type Place, placesOf } from './places.ts'
 
 export interface ListenersParts {

@@ -313,6 +313,15 @@ describe('a request for WebSocket', { concurrency: 4 }, () => {
     await eventually('switched', () => kept.text().includes('HTTP/1.1 101 '))
   })
 
+  test('in HTTP/1.0 is none, and is answered as any other request', async t => {
+    const { url, requests, socketRequests } = await startSockets(t)
+    const caller = openRaw(t, url)
+    caller.say(offer('/box/signal').replace('HTTP/1.1', 'HTTP/1.0'))
+    await caller.closed()
+    assert.match(caller.text(), /^HTTP\/1\.1 200 .*\{\}$/s)
+    assert.deepEqual([requests[0]?.url, requests[0]?.fields.upgrade, socketRequests.length], ['/signal', undefined, 0])
+  })
+
   test('with a body is a bad request', async t => {
     const { url, socketRequests } = await startSockets(t)
     for (const [fields, body] of [

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type CertificatePair, type Listen, type ListenAddress, ListenError, urlOf } from './address.ts'
 import { BodyWatch } from './body-watch.ts'
+import { createServerFor } from './create-server.ts'
 import { InFlight } from './in-flight.ts'
 import { defaultLimits, excessOf, forwardProxyWanted, type Limits } from './limits.ts'
 import type { LocalCertificates } from './local-certificates.ts'
@@ -12,7 +13,6 @@ import { refusalOf } from './malformed.ts'
 import { takeQueued } from './queue.ts'
 import { type RefusalCode, refuse, refuseConnection } from './refusal.ts'
 import { secureOptions } from './secure.ts'
-import { createServerFor } from './server.ts'
 import { clearPath, closeSocket, inodeAt, listenPrivately } from './unix-socket.ts'
 import { headWithoutOffer, isWebSocket } from './upgrade.ts'
 
@@ -62,7 +62,7 @@ export class Listener {
   static async open(listen: Listen, handle: RequestHandler, options: ListenerOptions = {}): Promise<Listener> {
     const { onUpgrade } = options
     const limits = { ...defaultLimits, ...options.limits }
-    const server = createServerFor(listen, limits, options.askForCertificate ?? false)
+    const server = createServerFor(listen, limits, options)
     const listener = new Listener(server, listen.address)
     listener.tag = options.tag
     if (typeof listen.tls === 'object') listener.#certificate = listen.tls.cert

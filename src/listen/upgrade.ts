@@ -3,8 +3,9 @@ import type { IncomingMessage } from 'node:http'
 /** Fields that offer another protocol (RFC 9110, section 7.8; RFC 7540, section 3.2.1). */
 const OFFERS = new Set(['upgrade', 'http2-settings'])
 
-export function isWebSocket({ method, headers }: IncomingMessage): boolean {
-  return method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket'
+/** HTTP/1.0 knows no other protocols (RFC 9110, section 7.8). */
+export function isWebSocket({ method, httpVersion, headers }: IncomingMessage): boolean {
+  return method === 'GET' && httpVersion === '1.1' && headers.upgrade?.toLowerCase() === 'websocket'
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Dispatcher } from 'undici'
 import type { Appliance } from '../appliance.ts'
 import { Failure } from '../errors.ts'
 import type { LiveSession } from '../session/live.ts'
-import type { Awaited } from '../upstream/deadlines.ts'
+import type { Awaited, Deadlines } from '../upstream/deadlines.ts'
 import { upstreamFailure } from '../upstream/failure.ts'
 import { bringsBody } from './body.ts'
 import { fieldsDown, fieldsUp } from './fields.ts'
@@ -89,6 +89,7 @@ class Handshake implements Dispatcher.DispatchHandler, Awaited {
   readonly #forwarded: Forwarded
   readonly #offer: Offer
   readonly #live: LiveSession
+  #deadlines: Deadlines | undefined
   #controller: Dispatcher.DispatchController | undefined
   #mayRenew = false
   /** Its answer is no longer the caller's. */
@@ -107,7 +108,8 @@ class Handshake implements Dispatcher.DispatchHandler, Awaited {
     const { request, target } = this.#forwarded
     const { client } = this.#appliance
     const headers = fieldsUp(request.headers, this.#live, target.path)
-    client.deadlines.add(this)
+    this.#deadlines = client.deadlines
+    this.#deadlines.add(this)
     client.dispatchFresh({ method: 'GET', path: target.path, headers, body: null, upgrade: 'websocket' }, this)
   }
 
@@ -121,7 +123,7 @@ class Handshake implements Dispatcher.DispatchHandler, Awaited {
   }
 
   onRequestUpgrade(controller: Dispatcher.DispatchController, status: number, _: unknown, upstream: Duplex): void {
-    this.#appliance.client.deadlines.delete(this)
+    this.#deadlines?.delete(this)
     this.#over = true
     const { socket, head } = this.#offer
     const { response, account } = this.#forwarded
@@ -145,7 +147,7 @@ class Handshake implements Dispatcher.DispatchHandler, Awaited {
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, message = ''): void {
     if (status < 200) return
-    this.#appliance.client.deadlines.delete(this)
+    this.#deadlines?.delete(this)
     const raw = fieldsOf(controller)
     if (status !== 401 || !this.#mayRenew) return this.#pass(status, message, raw)
     controller.pause()
@@ -173,7 +175,7 @@ class Handshake implements Dispatcher.DispatchHandler, Awaited {
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    this.#appliance.client.deadlines.delete(this)
+    this.#deadlines?.delete(this)
     if (this.#over || error instanceof CallerLeft || this.#offer.socket.closed) return
     give(this.#forwarded, error, this.#appliance)
   }

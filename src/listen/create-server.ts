@@ -5,11 +5,15 @@ import { type Listen, type ListenAddress, ListenError } from './address.ts'
 import { type Limits, serverOptions } from './limits.ts'
 import { secureOptions } from './secure.ts'
 
-/** @throws ListenError when certificate and key cannot be used */
+/**
+ * The server of Node.js behind a listener, which does not listen yet.
+ * @param askForCertificate asks callers for a certificate, and takes any
+ * @throws ListenError when certificate and key cannot be used
+ */
 export function createServerFor(
   { address, tls }: Listen,
   limits: Limits,
-  askForCertificate: boolean,
+  { askForCertificate = false }: { askForCertificate?: boolean },
 ): Server | SecureServer {
   const options = serverOptions(limits)
   if (tls === undefined) return createServer(options)
