@@ -12,15 +12,15 @@ export const code: Command = {
   options: locating,
   async run(call) {
     const [name = '', given] = call.args
-    const [{ proxyUrl }, { askProxy, SIGN_IN, stateIn }] = await Promise.all([
+    const [{ proxyAt }, { askProxy, SIGN_IN, stateIn }] = await Promise.all([
       import('./proxy-address.ts'),
       import('./proxy-request.ts'),
     ])
-    const url = await proxyUrl(call)
+    const proxy = await proxyAt(call)
     const typed = given ?? (await askFor(`Code for ${name}: `, call.io))
     const path = `/-/appliances/${encodeURIComponent(name)}/code`
     const key = call.io.env.PROXY_KEY
-    const asked = askProxy({ url, method: 'POST', path, body: { code: typed }, key, timeout: SIGN_IN })
+    const asked = askProxy({ ...proxy, method: 'POST', path, body: { code: typed }, key, timeout: SIGN_IN })
     const answer = await withProgress(call.io, `Signing in to ${name}`, asked)
     print(call.io.stdout, `${name}: the code was accepted; the session is ${stateIn(answer)}.`)
     return 0

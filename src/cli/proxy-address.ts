@@ -1,4 +1,6 @@
-import { resolve } from 'node:path'
+import { X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import Type from 'typebox'
 import { Check } from 'typebox/value'
 import { listenOf } from '../config/address.ts'
@@ -7,28 +9,63 @@ import { readSettings } from '../config/env.ts'
 import { DEFAULT_LISTEN } from '../config/listen.ts'
 import { ConfigurationError } from '../config/mistake.ts'
 import { Obstacle } from '../config/obstacle.ts'
+import type { Trust } from '../upstream/trust.ts'
 import { type Call, textOf, UsageError } from './command.ts'
 
 const Listening = Type.Object({
   listen: Type.Union([Type.String(), Type.Object({ address: Type.String(), tls: Type.Unknown() })]),
 })
 
+const Pair = Type.Object({ cert: Type.String() })
+
+export interface ProxyAddress {
+  url: string
+  /** How its certificate is checked; undefined: as Node.js does. */
+  trust: Trust | undefined
+}
+
 /**
  * Where the running proxy is: --url, or HOST and PORT, or what the configuration says. Of the file only `listen` is
  * read: whoever asks need not be able to read its secrets.
  */
-export async function proxyUrl({ options, io }: Call): Promise<string> {
+export async function proxyAt(call: Call): Promise<ProxyAddress> {
+  const { options, io } = call
   const url = textOf(options.url)
-  if (url !== undefined) return url.replace(/\/+$/, '')
+  if (url !== undefined) return { url: url.replace(/\/+$/, ''), trust: undefined }
   const settings = readSettings(io.env)
   const file = textOf(options.config)
-  const { address, tls } = await listenIn(file ?? settings.config, io.cwd, { named: file !== undefined })
+  const named = file ?? settings.config
+  const { address, tls } = await listenIn(named, io.cwd, { named: file !== undefined })
+  const directory = dirname(resolve(io.cwd, named))
   const isMoved = settings.host !== undefined || settings.port !== undefined
-  if (address.startsWith('unix:') && !isMoved) return `unix:${resolve(io.cwd, address.slice('unix:'.length))}`
+  if (address.startsWith('unix:') && !isMoved) {
+    return { url: `unix:${resolve(directory, address.slice('unix:'.length))}`, trust: undefined }
+  }
   const listen = listenOf(address.startsWith('unix:') ? DEFAULT_LISTEN : address)
   const host = reachable(settings.host ?? listen.host)
-  const scheme = tls === undefined ? 'http' : 'https'
-  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${settings.port ?? listen.port}`
+  const authority = `${host.includes(':') ? `[${host}]` : host}:${settings.port ?? listen.port}`
+  if (tls === undefined) return { url: `http://${authority}`, trust: undefined }
+  return { url: `https://${authority}`, trust: await trustIn(tls, directory, call) }
+}
+
+/** The proxy shows a certificate of its own: that very one is trusted, or what the local authority has signed. */
+async function trustIn(tls: unknown, directory: string, call: Call): Promise<Trust | undefined> {
+  if (tls === 'auto') {
+    const [{ authorityDirectoryFor }, { publishedAuthority }] = await Promise.all([
+      import('./authority-directory-for.ts'),
+      import('../listen/local-authority.ts'),
+    ])
+    const authority = await publishedAuthority(await authorityDirectoryFor(call))
+    return authority && { ca: authority.cert, verify: true }
+  }
+  if (!Check(Pair, tls)) return undefined
+  try {
+    const { fingerprint256 } = new X509Certificate(await readFile(resolve(directory, tls.cert)))
+    return { fingerprint: fingerprint256, verify: true }
+  } catch {
+    // Whatever is wrong with it is for the proxy to tell.
+    return undefined
+  }
 }
 
 /** A file that nobody named may be missing or broken: then the default counts. */

@@ -1,7 +1,9 @@
 import Type, { type Static } from 'typebox'
 import { Check } from 'typebox/value'
 import { Agent, request } from 'undici'
+import { connector } from '../upstream/trust.ts'
 import { CommandError, UsageError } from './command.ts'
+import type { ProxyAddress } from './proxy-address.ts'
 
 /** Milliseconds for what the proxy knows by itself. */
 export const QUICK = 5_000
@@ -35,8 +37,7 @@ const ProblemAnswer = Type.Object({
   source: Type.Literal('proxy'),
 })
 
-export interface ProxyRequest {
-  url: string
+export interface ProxyRequest extends ProxyAddress {
   method: 'GET' | 'POST'
   path: string
   body?: unknown
@@ -74,10 +75,11 @@ export interface ProxyAnswer {
 }
 
 /** @throws UsageError for an address that is none, NoProxyError */
-export async function exchange({ url, method, path, body, key, timeout }: ProxyRequest): Promise<ProxyAnswer> {
+export async function exchange({ url, trust, method, path, body, key, timeout }: ProxyRequest): Promise<ProxyAnswer> {
   if (!URL.canParse(url)) throw new UsageError(`${url} is not a URL. Write --url http://HOST:PORT or unix:/path.`)
   const socketPath = url.startsWith('unix:') ? url.slice('unix:'.length) : undefined
-  const dispatcher = new Agent(socketPath === undefined ? {} : { connect: { socketPath } })
+  const tls = trust === undefined ? {} : { connect: connector(trust, timeout) }
+  const dispatcher = new Agent(socketPath === undefined ? tls : { connect: { socketPath } })
   try {
     const { statusCode, body: answer } = await request(
       `${socketPath === undefined ? url : 'http://localhost'}${path}`,

@@ -8,16 +8,16 @@ export const reload: Command = {
   example: 'veeam-auth-proxy reload',
   options: locating,
   async run(call) {
-    const [{ proxyUrl }, { askProxy, QUICK }, { default: Type }, { Check }] = await Promise.all([
+    const [{ proxyAt }, { askProxy, QUICK }, { default: Type }, { Check }] = await Promise.all([
       import('./proxy-address.ts'),
       import('./proxy-request.ts'),
       import('typebox'),
       import('typebox/value'),
     ])
-    const url = await proxyUrl(call)
+    const proxy = await proxyAt(call)
     const key = call.io.env.PROXY_KEY
     // Secrets that programs print are part of it.
-    const asked = askProxy({ url, method: 'POST', path: '/-/reload', key, timeout: 6 * QUICK })
+    const asked = askProxy({ ...proxy, method: 'POST', path: '/-/reload', key, timeout: 6 * QUICK })
     const answer = await withProgress(call.io, 'Reloading', asked)
     const Reloaded = Type.Object({ appliances: Type.Array(Type.String()) })
     const names = Check(Reloaded, answer) ? answer.appliances : []

@@ -23,13 +23,13 @@ export function sessionVerb({ name: verb, summary, doing, done }: Verb): Command
     options: locating,
     async run(call) {
       const [name = ''] = call.args
-      const [{ proxyUrl }, { askProxy, SIGN_IN, stateIn }] = await Promise.all([
+      const [{ proxyAt }, { askProxy, SIGN_IN, stateIn }] = await Promise.all([
         import('./proxy-address.ts'),
         import('./proxy-request.ts'),
       ])
       const path = `/-/appliances/${encodeURIComponent(name)}/${verb}`
       const key = call.io.env.PROXY_KEY
-      const asked = askProxy({ url: await proxyUrl(call), method: 'POST', path, key, timeout: SIGN_IN })
+      const asked = askProxy({ ...(await proxyAt(call)), method: 'POST', path, key, timeout: SIGN_IN })
       const answer = await withProgress(call.io, doing(name), asked)
       print(call.io.stdout, `${name}: ${done(name, stateIn(answer))}`)
       return 0

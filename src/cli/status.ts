@@ -14,19 +14,19 @@ export const status: Command = {
   ],
   async run(call) {
     const { options, io } = call
-    const [{ proxyUrl }, { askProxy, QUICK }] = await Promise.all([
+    const [{ proxyAt }, { askProxy, QUICK }] = await Promise.all([
       import('./proxy-address.ts'),
       import('./proxy-request.ts'),
     ])
-    const url = await proxyUrl(call)
-    const ask = (path: string) => askProxy({ url, method: 'GET', path, key: io.env.PROXY_KEY, timeout: QUICK })
+    const proxy = await proxyAt(call)
+    const ask = (path: string) => askProxy({ ...proxy, method: 'GET', path, key: io.env.PROXY_KEY, timeout: QUICK })
     if (options.live === true) {
       await ask('/-/livez')
       print(io.stdout, 'live')
       return 0
     }
     if (options.watch === true) return (await import('./status-watch.ts')).watch(() => ask('/-/status'), call)
-    return show(await withProgress(io, `Asking ${url}`, ask('/-/status')), call)
+    return show(await withProgress(io, `Asking ${proxy.url}`, ask('/-/status')), call)
   },
 }
 

@@ -1,11 +1,6 @@
-import { homedir } from 'node:os'
-import { dirname, resolve } from 'node:path'
-import Type from 'typebox'
-import { Check } from 'typebox/value'
-import { type Call, type Command, print, textOf } from './command.ts'
+import { authorityDirectoryFor } from './authority-directory-for.ts'
+import { type Command, print } from './command.ts'
 import { withProgress } from './progress.ts'
-
-const Directory = Type.Object({ stateDirectory: Type.String() })
 
 export const trustLocal: Command = {
   name: 'trust-local',
@@ -16,7 +11,7 @@ export const trustLocal: Command = {
   ],
   async run(call) {
     const [directory, { openAuthority, publishedAuthority }] = await Promise.all([
-      directoryOf(call),
+      authorityDirectoryFor(call),
       import('../listen/local-authority.ts'),
     ])
     const made = async () => (await publishedAuthority(directory)) ?? (await openAuthority(directory))
@@ -37,36 +32,5 @@ function linesFor(file: string): Readonly<Record<string, string>> {
     Windows: `certutil -user -addstore Root "${file}"`,
     macOS: `security add-trusted-cert -r trustRoot -k ~/Library/Keychains/login.keychain-db ${path}`,
     Debian: `sudo cp ${path} /usr/local/share/ca-certificates/veeam-auth-proxy.crt && sudo update-ca-certificates`,
-  }
-}
-
-/** As the proxy finds it. Of the file only `stateDirectory` is read: its secrets are none of this command's business. */
-async function directoryOf({ options, io }: Call): Promise<string> {
-  const [{ readSettings }, { authorityDirectory }] = await Promise.all([
-    import('../config/env.ts'),
-    import('../listen/authority-directory.ts'),
-  ])
-  const settings = readSettings(io.env)
-  const named = textOf(options.config)
-  const file = named ?? settings.config
-  const source = resolve(io.cwd, file)
-  const configured = settings.stateDirectory ?? (await stateDirectoryIn(file, source, { named: named !== undefined }))
-  const stateDirectory = configured === undefined ? undefined : resolve(dirname(source), configured)
-  return authorityDirectory({ stateDirectory, env: io.env, home: homedir(), platform: process.platform })
-}
-
-/** A file that nobody named may be missing or broken. */
-async function stateDirectoryIn(
-  file: string,
-  source: string,
-  { named }: { named: boolean },
-): Promise<string | undefined> {
-  const { readDocument } = await import('../config/document.ts')
-  try {
-    const { value } = await readDocument(file, source)
-    return Check(Directory, value) ? value.stateDirectory : undefined
-  } catch (error) {
-    if (named) throw error
-    return undefined
   }
 }

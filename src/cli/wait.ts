@@ -30,13 +30,13 @@ export const wait: Command = {
 
 /** @throws CommandError that says what is missing when the time is over */
 async function until(state: string, timeout: number, call: Call): Promise<void> {
-  const [{ proxyUrl }, { exchange, NoProxyError, QUICK, refusal }] = await Promise.all([
+  const [{ proxyAt }, { exchange, NoProxyError, QUICK, refusal }] = await Promise.all([
     import('./proxy-address.ts'),
     import('./proxy-request.ts'),
   ])
-  const url = await proxyUrl(call)
+  const proxy = await proxyAt(call)
   const end = performance.now() + timeout
-  const asked = { url, method: 'GET', path: pages[state] ?? '', key: call.io.env.PROXY_KEY } as const
+  const asked = { ...proxy, method: 'GET', path: pages[state] ?? '', key: call.io.env.PROXY_KEY } as const
   while (true) {
     const left = Math.max(1, Math.round(end - performance.now()))
     const answer = await exchange({ ...asked, timeout: Math.min(left, QUICK) }).catch((error: unknown) => {
@@ -45,7 +45,7 @@ async function until(state: string, timeout: number, call: Call): Promise<void> 
     })
     if (!(answer instanceof NoProxyError)) {
       if (answer.status === 200) return
-      if (answer.status !== 503) throw refusal(url, answer.content)
+      if (answer.status !== 503) throw refusal(proxy.url, answer.content)
     }
     if (performance.now() + PAUSE >= end) {
       const lack = answer instanceof NoProxyError ? answer.message : await lackIn(answer.content)
