@@ -17,7 +17,7 @@ type Steps = readonly (readonly [question: string, answer: string])[]
 
 /** `init` on a terminal at which somebody answers its questions. */
 async function converse(cwd: string, steps: Steps, argv: readonly string[] = []) {
-  const stdin = Object.assign(new PassThrough(), { isTTY: true })
+  const stdin = Object.assign(new PassThrough(), { isTTY: true, setRawMode: () => {} })
   const stdout = new Memory(24)
   const stderr = new Memory(24)
   const ended = run(['init', ...argv], { stdin, stdout, stderr, env: {}, cwd })
@@ -50,7 +50,7 @@ test('init on a terminal asks, pins the certificate, tries the password, and wri
   const { exitCode, stdout, stderr } = await converse(cwd, [
     ['Product', `${DOWN}\r`],
     ['Address of the appliance', `${simulator.url.replace('https://', '')}\r`],
-    ['to be pinned?', 'y\r'],
+    ['to be pinned?', 'y'],
     ['Name for it here', '\r'],
     ['User name', 'Administrator\r'],
     ['Password', `${defaultPassword}\r`],
@@ -61,6 +61,7 @@ test('init on a terminal asks, pins the certificate, tries the password, and wri
   assert.match(stdout, /http:\/\/localhost:8080\/microsoft365\/\n$/)
   assert.deepEqual([simulator.counts.signIns, simulator.counts.signOuts], [1, 1])
 
+  assert.ok(!stderr.includes('▪'), 'how long the password is was shown')
   assert.ok(!`${stdout}${stderr}${read('appliances.yaml')}`.includes(defaultPassword), 'the password was shown')
   assert.equal(read('microsoft365.password'), defaultPassword)
   for (const name of readdirSync(cwd)) assert.equal(statSync(join(cwd, name)).mode & 0o777, 0o600, name)
@@ -78,7 +79,7 @@ test('init asks again for credentials that are refused, three times at most, and
   const { exitCode, stdout, stderr } = await converse(cwd, [
     ['Product', '\r'],
     ['Address', `${simulator.url}\r`],
-    ['to be pinned?', 'y\r'],
+    ['to be pinned?', 'y'],
     ['Name for it here', '\r'],
     ...wrong,
     ...wrong,
@@ -108,9 +109,9 @@ test('init says what an address or a name lacks, and takes the next one', async 
     ['Product', '\r'],
     ['Address', 'https://a/b\r'],
     ['url holds a path', `${'\b'.repeat(20)}${simulator.url}\r`],
-    ['to be pinned?', 'y\r'],
+    ['to be pinned?', 'y'],
     ['Name for it here', 'My Box\r'],
-    ['Take small letters', `${'\b'.repeat(10)}box-1\r`],
+    ['Take small letters', `${'\b'.repeat(20)}box-1\r`],
     ['User name', '\r'],
     ['An answer is wanted', 'Administrator\r'],
     ['Password', `${defaultPassword}\r`],
@@ -138,7 +139,7 @@ test('init says that the password is right where the appliance wants a code, and
   const { exitCode, stderr } = await converse(cwd, [
     ['Product', '\r'],
     ['Address', `${simulator.url}\r`],
-    ['to be pinned?', 'y\r'],
+    ['to be pinned?', 'y'],
     ['Name for it here', '\r'],
     ['User name', 'Administrator\r'],
     ['Password', `${defaultPassword}\r`],
@@ -160,7 +161,7 @@ test('init that is interrupted, or whose terminal goes away, writes nothing', as
 })
 
 function startInit(cwd: string) {
-  const stdin = Object.assign(new PassThrough(), { isTTY: true })
+  const stdin = Object.assign(new PassThrough(), { isTTY: true, setRawMode: () => {} })
   return { stdin, ended: run(['init'], { stdin, stdout: new Memory(24), stderr: new Memory(24), env: {}, cwd }) }
 }
 

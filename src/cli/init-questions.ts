@@ -72,7 +72,7 @@ export function secretFile(file: string, name: string): string {
 async function productFrom(ask: Questions): Promise<Product> {
   const chosen = await ask.choice(
     'Product',
-    products.map(({ name, title }) => ({ name: title, value: name })),
+    products.map(({ name, title }) => ({ label: title, value: name })),
   )
   const product = products.find(({ name }) => name === chosen)
   if (product === undefined) throw new TypeError(`no product ${chosen}`)

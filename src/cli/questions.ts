@@ -1,20 +1,17 @@
 import { Writable } from 'node:stream'
-import confirm from '@inquirer/confirm'
-import input from '@inquirer/input'
-import password from '@inquirer/password'
-import select from '@inquirer/select'
+import { type CANCEL_SYMBOL, confirm, isCancel, password, select, text } from '@clack/prompts'
 import { CommandError, type Io } from './command.ts'
 
 /** Undefined where an answer will do, else what is wrong with it. */
 export type Validate = (answer: string) => string | undefined
 
 export interface Questions {
-  text(question: string, options?: { suggestion?: string; validate?: Validate }): Promise<string>
+  text(message: string, options?: { suggestion?: string; validate?: Validate }): Promise<string>
   /** Nothing of what is typed is shown, not even how long it is. */
-  hidden(question: string): Promise<string>
-  choice(question: string, answers: readonly { name: string; value: string }[]): Promise<string>
+  hidden(message: string): Promise<string>
+  choice(message: string, options: { label: string; value: string }[]): Promise<string>
   /** Anything but a yes is a no. */
-  agreement(question: string): Promise<boolean>
+  agreement(message: string): Promise<boolean>
 }
 
 /** Asks a person on a terminal. An interrupt, or the end of the input, throws a CommandError. */
@@ -22,40 +19,31 @@ export function questionsFor({ stdin, stderr }: Io): Questions {
   const ended = new AbortController()
   stdin.once('end', () => ended.abort())
   stdin.once('close', () => ended.abort())
-  const context = { input: stdin, output: kept(stderr), signal: ended.signal }
+  const terminal = { input: stdin, output: wideEnough(stderr), signal: ended.signal }
   return {
-    text: (message, { suggestion, validate } = {}) =>
-      answered(
-        input(
-          {
-            message,
-            ...(suggestion === undefined ? {} : { default: suggestion }),
-            validate: answer => (answer.trim() === '' ? 'An answer is wanted' : (validate?.(answer.trim()) ?? true)),
-          },
-          context,
-        ),
-      ).then(answer => answer.trim()),
-    hidden: message =>
-      answered(
-        password({ message, toggleMask: false, validate: answer => answer !== '' || 'An answer is wanted' }, context),
-      ),
-    choice: (message, choices) => answered(select({ message, choices }, context)),
-    agreement: message => answered(confirm({ message, default: false }, context)),
+    async text(message, { suggestion = '', validate } = {}) {
+      const check = (answer = '') => (answer.trim() === '' ? WANTED : validate?.(answer.trim()))
+      return answered(await text({ message, initialValue: suggestion, validate: check, ...terminal })).trim()
+    },
+    async hidden(message) {
+      const check = (answer = '') => (answer === '' ? WANTED : undefined)
+      return answered(await password({ message, mask: '', validate: check, ...terminal }))
+    },
+    choice: async (message, options) => answered(await select({ message, options, ...terminal })),
+    agreement: async message => answered(await confirm({ message, initialValue: false, ...terminal })),
   }
 }
 
-/** Each question ends its output when it is answered. */
-function kept(stream: Io['stderr']): Writable {
-  const output = new Writable({ write: (chunk, _encoding, done) => stream.write(chunk, done) })
-  output.end = () => output
-  return 'columns' in stream ? Object.assign(output, { columns: stream.columns }) : output
+/** A serial console does not tell how wide it is, and would get each letter on a line of its own. */
+function wideEnough(stream: Io['stderr']): Writable {
+  if ('columns' in stream && Number(stream.columns) > 0) return stream
+  const output = new Writable({ write: (chunk, _encoding, done) => stream.write(chunk, () => done()) })
+  return Object.assign(output, { columns: 80 })
 }
 
-async function answered<T>(answer: Promise<T>): Promise<T> {
-  try {
-    return await answer
-  } catch (cause) {
-    const isLeaving = cause instanceof Error && ['ExitPromptError', 'AbortPromptError'].includes(cause.name)
-    throw isLeaving ? new CommandError('Nothing was written.', { cause }) : cause
-  }
+const WANTED = 'An answer is wanted'
+
+function answered<T>(answer: T | typeof CANCEL_SYMBOL): T {
+  if (isCancel(answer)) throw new CommandError('Nothing was written.')
+  return answer
 }
