@@ -78,7 +78,7 @@ export interface ProxyAnswer {
 export async function exchange({ url, trust, method, path, body, key, timeout }: ProxyRequest): Promise<ProxyAnswer> {
   if (!URL.canParse(url)) throw new UsageError(`${url} is not a URL. Write --url http://HOST:PORT or unix:/path.`)
   const socketPath = url.startsWith('unix:') ? url.slice('unix:'.length) : undefined
-  const tls = trust === undefined ? {} : { connect: connector(trust, timeout) }
+  const tls = trust === undefined ? {} : { connect: connector(trust, { timeout }) }
   const dispatcher = new Agent(socketPath === undefined ? tls : { connect: { socketPath } })
   try {
     const { statusCode, body: answer } = await request(
