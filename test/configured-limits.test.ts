@@ -121,6 +121,26 @@ describe('limits in the configuration', { concurrency: 6 }, () => {
     assert.deepEqual([caller.statuses(), simulator.counts.uploads], [[200], 1])
   })
 
+  test('of the bodies of requests are those of their appliance, and there is none by default', async t => {
+    const [small, any] = [await simulate(t, { product: 'azure' }), await simulate(t, { product: 'azure' })]
+    const folder = temporaryFolder(t)
+    const entries = `${entryOf('small', 'azure', small)}    maxBody: 1KB\n${entryOf('any', 'azure', any)}`
+    folder.write('appliances.yaml', `listen: 127.0.0.1:0\nappliances:\n${entries}`)
+    const { text } = startCli(t, ['serve'], { cwd: folder.path })
+    await eventually('it serves', () => text().includes('listening on'))
+    const [, url = ''] = /listening on (http[^"]+)/.exec(text()) ?? []
+    await eventually('ready', async () => (await get(url, '/-/readyz')).status === 200)
+    const post = (name: string, body: Buffer) => {
+      const fields = { 'content-length': body.length }
+      return call(url, { method: 'POST', path: `/${name}${simulatorRoot.azure}/uploads`, fields, body })
+    }
+    assert.equal((await post('small', Buffer.alloc(1_024))).status, 200)
+    const refused = await post('small', Buffer.alloc(1_025))
+    assert.deepEqual([refused.status, refused.json.get('code')], [413, 'BODY_TOO_LARGE'])
+    assert.equal((await post('any', Buffer.alloc(30_000_000))).status, 200)
+    assert.deepEqual([small.counts.uploads, any.counts.uploads], [1, 1])
+  })
+
   test('that are changed while the proxy runs are refused with the word to restart it, and the old ones hold', async t => {
     const listen = `listen: 127.0.0.1:${await freePort()}`
     const { url, write, text } = await serve(t, `${listen}\nlimits: { fields: 20 }`)

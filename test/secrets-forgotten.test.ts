@@ -25,7 +25,11 @@ describe('a secret that is replaced', { concurrency: 4 }, () => {
     })
     const folder = temporaryFolder(t)
     const { fingerprint } = await simulate(t, { product: 'azure' })
-    folder.write('appliances.yaml', `appliances:\n${entryOf('box', 'azure', { url: scripted.url, fingerprint })}`)
+    const own = 'the-secret-of-the-caller-who-asks'
+    folder.write('idle', 'the-secret-of-the-caller-who-does-not')
+    const callers = `callers:\n  - { name: a, secret: ${own} }\n  - { name: b, secret: { file: idle } }\n`
+    const entry = entryOf('box', 'azure', { url: scripted.url, fingerprint })
+    folder.write('appliances.yaml', `${callers}appliances:\n${entry}`)
     const NODE_OPTIONS = '--heapsnapshot-signal=SIGUSR2'
     const served = spawnCli(t, ['--port', '0', '--config', join(folder.path, 'appliances.yaml')], {
       cwd: folder.path,
@@ -36,7 +40,7 @@ describe('a secret that is replaced', { concurrency: 4 }, () => {
     life = 3600
     const seen = scripted.tokenRequests.length
     await eventually('one more renewal', () => scripted.tokenRequests.length > seen)
-    for (let i = 0; i < 3; i++) assert.equal((await get(url, '/box/x')).status, 200)
+    for (let i = 0; i < 3; i++) assert.equal((await get(url, '/box/x', { 'x-proxy-key': own })).status, 200)
     const current = scripted.tokenRequests.length
     served.child.kill('SIGUSR2')
     const snapshot = () => readdirSync(folder.path).find(name => name.endsWith('.heapsnapshot'))
@@ -47,6 +51,8 @@ describe('a secret that is replaced', { concurrency: 4 }, () => {
     const found = Array.from({ length: current }, (_, i) => i + 1).filter(nth => heap.includes(token(nth)))
     assert.deepEqual(found, [current])
     assert.ok(current > 3)
+    assert.ok(heap.includes(own), 'what stands in the configuration is an object of the process')
+    assert.ok(!heap.includes('the-secret-of-the-caller-who-does-not'), 'of a file the hash alone is held')
   })
 
   test('is known to the redactor no more, and the number of those that are stays the same', async t => {
