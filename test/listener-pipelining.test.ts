@@ -84,6 +84,34 @@ describe('requests behind one another on one connection', { concurrency: 6 }, ()
     await eventually('the appliance has heard of it', () => simulator.counts.aborted === 5)
   })
 
+  test('of every kind may be left at any moment, which ends nothing and holds nothing', async t => {
+    const faults: unknown[] = []
+    const note = (error: unknown) => faults.push(error)
+    process.on('uncaughtExceptionMonitor', note)
+    t.after(() => process.off('uncaughtExceptionMonitor', note))
+    const { url, server } = await startBox(t, { product: 'azure', latency: 100 })
+    await eventually('ready', async () => (await get(url, '/-/readyz')).status === 200)
+    const own = 'POST /-/appliances/box/sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n'
+    const box = `/box${simulatorRoot.azure}`
+    const mixed = [plain(`${box}/slow?ms=100`), plain('/-/status'), own, plain('/nobody'), plain(`${box}/status/200`)]
+    const packets = [own.repeat(4), mixed.join(''), mixed.toReversed().join('') + offering(`${box}/uploads`, 'body')]
+    for (const packet of packets) {
+      for (const wait of [0, 5, 20, 50, 110, 160, 250]) {
+        for (const cut of ['reset', 'end', 'destroy'] as const) {
+          const { socket } = openRaw(t, url)
+          socket.write(packet)
+          await sleep(wait)
+          if (cut === 'reset') socket.resetAndDestroy()
+          else if (cut === 'end') socket.end()
+          else socket.destroy()
+        }
+      }
+    }
+    await eventually('nothing is under way', () => server.appliances.get('box')?.admission.inFlight === 0)
+    assert.deepEqual(faults, [])
+    assert.equal((await get(url, '/-/readyz')).status, 200)
+  })
+
   test('that are refused and broken off at once hurt nobody', async t => {
     const faults: unknown[] = []
     const note = (error: unknown) => faults.push(error)

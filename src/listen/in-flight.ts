@@ -38,9 +38,8 @@ export class InFlight {
   abandon(socket: Duplex): void {
     for (const response of this.#queued.get(socket) ?? []) {
       if (response.socket !== null) continue
-      const gone = new Socket().on('error', () => {})
-      response.assignSocket(gone)
-      gone.destroy()
+      if (response.writableEnded) response.emit('close')
+      else lose(response)
     }
     this.#queued.delete(socket)
   }
@@ -54,4 +53,11 @@ export class InFlight {
       if (queued.size === 0 && this.#queued.get(socket) === queued) this.#queued.delete(socket)
     })
   }
+}
+
+/** Lets an answer meet the end of its connection. One that is whole would be taken for sent, and out of its turn. */
+function lose(response: ServerResponse): void {
+  const gone = new Socket().on('error', () => {})
+  response.assignSocket(gone)
+  gone.destroy()
 }
