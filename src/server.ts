@@ -18,6 +18,9 @@ import type { Redactor } from './redactor.ts'
 import { type Clock, systemClock } from './session/clock.ts'
 import type { SessionEvent } from './session/session.ts'
 import { StateDirectory } from './state/store.ts'
+import type { Tracing } from './tracing/tracing.ts'
+
+// Longer than the rule allows by a few lines: the life of the whole, from its start over reloads to its end, is one story.
 
 export interface ServerParts {
   log: Logger
@@ -44,6 +47,7 @@ export class ProxyServer {
   readonly #fleet: Fleet
   readonly #state: StateDirectory | undefined
   readonly #audit: Audit | undefined
+  readonly #tracing: Tracing | undefined
   readonly #listeners: Listeners
   #configuration: Configuration
   #guard: Guard
@@ -54,6 +58,7 @@ export class ProxyServer {
     fleet: Fleet
     state: StateDirectory | undefined
     audit: Audit | undefined
+    tracing: Tracing | undefined
     listeners: Listeners
     configuration: Configuration
     guard: Guard
@@ -62,6 +67,7 @@ export class ProxyServer {
     this.#fleet = parts.fleet
     this.#state = parts.state
     this.#audit = parts.audit
+    this.#tracing = parts.tracing
     this.#listeners = parts.listeners
     this.#configuration = parts.configuration
     this.#guard = parts.guard
@@ -74,6 +80,14 @@ export class ProxyServer {
   static async start(configuration: Configuration, parts: ServerParts): Promise<ProxyServer> {
     const { log, redactor, clock = systemClock } = parts
     const audit = await auditOf(configuration, log, redactor)
+    let server: ProxyServer | undefined
+    const observers = await observersOf({
+      ...parts,
+      configuration,
+      audit,
+      appliances: () => fleet.appliances,
+      listenerCertificate: () => (server === undefined ? undefined : server.#listeners.certificate),
+    })
     const state = await openState(configuration, log, redactor)
     const letGo = async (error: unknown): Promise<never> => {
       await state?.close()
@@ -81,13 +95,6 @@ export class ProxyServer {
     }
     const placeholders = new Placeholders(() => clock.wall(), state?.subkey('placeholders'))
     const guard = await Guard.open(configuration.guard, namesOf(configuration), placeholders).catch(letGo)
-    let server: ProxyServer | undefined
-    const observers = observersOf({
-      ...parts,
-      audit,
-      appliances: () => fleet.appliances,
-      listenerCertificate: () => (server === undefined ? undefined : server.#listeners.certificate),
-    })
     const fleet = new Fleet({ log, clock, redactor, state, onEvent: observers.onEvent })
     const app = await buildApp({
       ...parts,
@@ -114,7 +121,8 @@ export class ProxyServer {
       certificateLife: parts.certificateLife,
       handed: parts.handed ?? [],
     }).catch(letGo)
-    server = new ProxyServer({ server: parts, fleet, state, audit, listeners, configuration, guard })
+    const { tracing } = observers
+    server = new ProxyServer({ server: parts, fleet, state, audit, tracing, listeners, configuration, guard })
     fleet.apply(configuration.appliances)
     return server
   }
@@ -163,6 +171,7 @@ export class ProxyServer {
     await this.#fleet.close()
     await this.#state?.close()
     await this.#audit?.close()
+    await this.#tracing?.close()
   }
 
   async #reload(): Promise<void> {

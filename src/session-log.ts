@@ -1,8 +1,6 @@
 import type { Logger } from 'pino'
 import type { SessionEvent } from './session/session.ts'
-
-/** A failure that goes on is told of again at every so many times: about twice an hour where it is tried each minute. */
-const AT_LEAST_EVERY = 64
+import { isWorthTelling } from './worth-telling.ts'
 
 /** One line for each thing that happens to a session; the same failure again is counted, and told of ever less often. */
 export class SessionLog {
@@ -83,9 +81,4 @@ export class SessionLog {
   #warn(details: object, message: string): void {
     this.#log.warn({ appliance: this.#appliance, ...details }, message)
   }
-}
-
-/** The first time, the second, the fourth, and so on. */
-function isWorthTelling(times: number): boolean {
-  return (times & (times - 1)) === 0 || times % AT_LEAST_EVERY === 0
 }

@@ -123,7 +123,9 @@ describe('a listener of its own', { concurrency: 4 }, () => {
 
   test('keeps the paths that hand out credentials back', async t => {
     const scripted = await startScripted(t, {})
-    const { server } = await startProxy(t, [applianceAt(scripted, 'azure', { signIn: 'deny', ...own({ address: anyPort }) })])
+    const { server } = await startProxy(t, [
+      applianceAt(scripted, 'azure', { signIn: 'deny', ...own({ address: anyPort }) }),
+    ])
     const [url = ''] = ownUrls(server)
     const reply = await call(url, { method: 'POST', path: '/api//OAuth2/Token/', body: 'grant_type=password' })
     assert.deepEqual([reply.status, reply.json.get('code')], [403, 'CREDENTIALS_WITHHELD'])

@@ -71,9 +71,10 @@ export async function startProxy(
     guard = {},
     audit,
     limits = defaultLimits,
+    tracing,
     ...parts
   }: Partial<ServerParts> &
-    Partial<Pick<Configuration, 'mount' | 'state' | 'audit' | 'limits'>> & {
+    Partial<Pick<Configuration, 'mount' | 'state' | 'audit' | 'limits' | 'tracing'>> & {
       guard?: Partial<Configuration['guard']>
     } = {},
 ) {
@@ -92,6 +93,7 @@ export async function startProxy(
     guard: { ...openGuard, ...guard },
     ...(state === undefined ? {} : { state }),
     ...(audit === undefined ? {} : { audit }),
+    ...(tracing === undefined ? {} : { tracing }),
   }
   const server = await ProxyServer.start(configuration, {
     version: '0.0.0-test',

@@ -37,6 +37,8 @@ export interface Configuration {
   guard: GuardConfiguration
   /** Absolute path of the audit log, or `stdout`. */
   audit?: string
+  /** Every request is followed with OpenTelemetry, as its own variables say. */
+  tracing?: boolean
   /** What works, but not as a person may think. */
   warnings: readonly string[]
 }
@@ -141,6 +143,7 @@ export async function readConfiguration(
     source,
     guard: { ...openGuard, ...listsOf(entry), callers },
     ...auditOf(entry.audit, context.directory),
+    ...(entry.tracing === true ? { tracing: true } : {}),
     shutdownTimeout: millisecondsOf(entry.shutdownTimeout, DEFAULT_SHUTDOWN_TIMEOUT),
     ...stateOf({ directory: stateDirectory, key: stateKey }, settings, context),
   }
@@ -175,12 +178,13 @@ function textsOf(value: unknown): string[] {
 
 /** The configuration as it may be printed: every secret is its source, certificates are counted. */
 export function masked(configuration: Configuration): unknown {
-  const { listen, appliances, mount, source, state } = configuration
+  const { listen, appliances, mount, source, state, tracing } = configuration
   return {
     source,
     listen: printed(listen.address),
     ...(listen.tls && { tls: listen.tls === 'auto' ? 'auto' : 'cert and key' }),
     mount,
+    ...(tracing && { tracing }),
     ...(state && { stateDirectory: state.directory, stateKey: `${REDACTED} from ${state.key.source}` }),
     appliances: Object.fromEntries(appliances.map(appliance => [appliance.name, maskedAppliance(appliance)])),
   }

@@ -31,6 +31,7 @@ export const SettingsVariables = Type.Object({
       description: 'true, to listen on other addresses than the loopback without callers and TLS',
     }),
   ),
+  TRACING: Type.Optional(Type.Literal('true', { description: 'true, to send traces with OpenTelemetry' })),
   LOG_LEVEL: Type.String({ enum: LEVELS, default: 'info', description: `one of ${LEVELS.join(', ')}` }),
 })
 type SettingsVariables = Static<typeof SettingsVariables>
@@ -43,6 +44,7 @@ export interface Settings {
   stateDirectory?: string
   stateKeyFile?: string
   allowInsecureListen?: true
+  tracing?: true
 }
 
 /**
@@ -52,11 +54,13 @@ export interface Settings {
 export function readSettings(env: Environment): Settings {
   const names = Object.keys(SettingsVariables.properties)
   const given = Object.fromEntries(names.filter(name => env[name]).map(name => [name, env[name]]))
-  const { CONFIG, HOST, PORT, LOG_LEVEL, STATE_DIRECTORY, STATE_KEY_FILE, ALLOW_INSECURE_LISTEN } = understood(given)
+  const { CONFIG, HOST, PORT, LOG_LEVEL, STATE_DIRECTORY, STATE_KEY_FILE, ALLOW_INSECURE_LISTEN, TRACING } =
+    understood(given)
   return {
     config: CONFIG,
     logLevel: LOG_LEVEL,
     ...(ALLOW_INSECURE_LISTEN === undefined ? {} : { allowInsecureListen: true }),
+    ...(TRACING === undefined ? {} : { tracing: true }),
     ...(HOST === undefined ? {} : { host: HOST.replace(/^\[|\]$/g, '') }),
     ...(PORT === undefined ? {} : { port: PORT }),
     // systemd lists several directories with colons between them.

@@ -9,6 +9,7 @@ import type { Configuration } from './configuration.ts'
 export function fixedPart(now: Configuration, next: Configuration): string | undefined {
   if (next.audit !== now.audit) return 'audit'
   if (next.state?.directory !== now.state?.directory) return 'stateDirectory'
+  if ((next.tracing ?? false) !== (now.tracing ?? false)) return 'tracing'
   if (!isDeepStrictEqual(next.limits, now.limits)) return 'limits'
   if (isAnyPort(next.listen.address) || printed(next.listen.address) !== printed(now.listen.address)) return undefined
   if (kindOf(next) !== kindOf(now)) return `tls of ${printed(next.listen.address)}`

@@ -1,6 +1,6 @@
 import { hostOf, listenOf, portOf } from './address.ts'
 import { type Configuration, readConfiguration } from './configuration.ts'
-import { readSettings } from './env.ts'
+import { readSettings, type Settings } from './env.ts'
 import { exposedSecrets } from './exposed.ts'
 import { attempted, Findings } from './findings.ts'
 import { DEFAULT_LISTEN, type ListenConfiguration } from './listen.ts'
@@ -45,7 +45,14 @@ export async function loadConfiguration(
   checkListeners(configuration)
   const exposed = await exposedSecrets(configuration, env)
   const found = [...warningsOf(configuration), ...(exposed === undefined ? [] : [exposed])]
-  return { ...configuration, warnings: [...configuration.warnings, ...found] }
+  const warnings = [...configuration.warnings, ...found]
+  return { ...configuration, warnings, ...tracingOf(configuration, settings, env) }
+}
+
+/** OTEL_SDK_DISABLED is OpenTelemetry's own word, and has the last. */
+function tracingOf({ tracing }: Configuration, settings: Settings, env: Environment): Pick<Configuration, 'tracing'> {
+  const wanted = tracing === true || settings.tracing === true
+  return wanted ? { tracing: env.OTEL_SDK_DISABLED?.toLowerCase() !== 'true' } : {}
 }
 
 /** A flag or variable turns a socket into an address. */

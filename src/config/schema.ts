@@ -131,6 +131,12 @@ const Audit = Type.String({
   description: 'stdout, or a file to which every request and every grant is appended as a line of JSON',
 })
 
+const Tracing = Type.Boolean({
+  default: false,
+  title: 'Tracing',
+  description: 'Send traces with OpenTelemetry, to where OTEL_EXPORTER_OTLP_ENDPOINT says',
+})
+
 const AllowedHosts = Type.Array(
   Type.String({ pattern: '^[^\\s/:@]+$|^\\[[0-9A-Fa-f:]+\\]$', description: 'a host name without port' }),
   {
@@ -204,6 +210,7 @@ export function jsonSchema(): object {
       stateDirectory: StateDirectory,
       stateKey: StateKey,
       audit: Audit,
+      tracing: Tracing,
       allowedHosts: AllowedHosts,
       allowedOrigins: AllowedOrigins,
       allowInsecureListen: AllowInsecureListen,

@@ -1,5 +1,6 @@
 import type { FailureCode } from '../errors.ts'
 import type { Caller } from './callers.ts'
+import type { Trace } from './trace.ts'
 
 /** How a cache was used for a request. */
 export type CacheResult = 'hit' | 'miss' | 'collapsed' | 'revalidated' | 'stale' | 'bypass'
@@ -30,6 +31,8 @@ export class Account {
   /** Answers of 401 that the appliance gave, whether or not the caller saw them. */
   rejections = 0
   replayed = false
+  /** undefined where it is not followed by tracing. */
+  trace: Trace | undefined
   /** undefined where there is no cache for it. */
   cache: CacheResult | undefined
   #ended: number | undefined

@@ -12,6 +12,7 @@ import { rewriteWhole } from './link-whole.ts'
 import { rewriteLink, type Standpoint } from './links.ts'
 import { ownFieldsOf } from './own-fields.ts'
 import { type Rewriting, rewritingOf } from './rewriting.ts'
+import type { Hop } from './trace.ts'
 
 /** Answers that have no body, whatever their fields say (RFC 9110, section 6.4.1). */
 const BODILESS = new Set([204, 304])
@@ -22,6 +23,11 @@ const WHOLE = 65_536
 const NOTHING = Buffer.alloc(0)
 
 const SENDABLE_REASON = /^[\t\x20-\x7e\x80-\xff]*$/
+
+/** A sending with what follows it, where tracing is on. */
+export interface Followed extends Sending {
+  hop: Hop | undefined
+}
 
 /** The request that an answer is for. */
 export interface Asked extends Standpoint {
@@ -45,7 +51,7 @@ export interface Asked extends Standpoint {
 export class Answer implements Dispatcher.DispatchHandler, Awaited {
   deadlines: Deadlines | undefined
   readonly live: LiveSession
-  readonly sending: Sending
+  readonly sending: Followed
   readonly #asked: Asked
   #status = 0
   #message = ''
@@ -64,7 +70,7 @@ export class Answer implements Dispatcher.DispatchHandler, Awaited {
   #complete = false
   #ended = false
 
-  constructor(asked: Asked, live: LiveSession, sending: Sending) {
+  constructor(asked: Asked, live: LiveSession, sending: Followed) {
     this.#asked = asked
     this.live = live
     this.sending = sending
@@ -87,6 +93,7 @@ export class Answer implements Dispatcher.DispatchHandler, Awaited {
   onHeaders(status: number, raw: Buffer[], resume: () => void, message: string): boolean {
     if (status < 200) return true
     this.deadlines?.delete(this)
+    this.sending.hop?.answered(status)
     const fields = fieldsDown(raw, value => rewriteLink(value, this.#asked))
     // With another coding undici would pass the frames on as the body.
     if (fields.codings.some(coding => coding.toLowerCase() !== 'chunked'))
@@ -169,6 +176,7 @@ export class Answer implements Dispatcher.DispatchHandler, Awaited {
 
   onComplete(): void {
     this.#complete = true
+    this.sending.hop?.ended()
     if (this.sending.carrier !== undefined) this.sending.carrier.answers += 1
     if (!this.#goesDown || this.#ended) return
     if (this.#whole !== undefined) this.#endWhole(this.#whole)
@@ -177,6 +185,7 @@ export class Answer implements Dispatcher.DispatchHandler, Awaited {
 
   onError(error: Error): void {
     this.deadlines?.delete(this)
+    this.sending.hop?.ended(error)
     if (this.#discarded || this.#ended) return
     // An answer that has begun can only be broken off, also where nothing of it has gone out yet.
     if (this.#whole !== undefined) this.#writeHead(this.#fields?.down ?? [])

@@ -3,10 +3,9 @@ import { Readable } from 'node:stream'
 import type { Appliance } from '../appliance.ts'
 import type { LiveSession } from '../session/live.ts'
 import type { Session } from '../session/session.ts'
-import type { Sending } from '../upstream/client.ts'
 import { isConnectionLoss, upstreamFailure } from '../upstream/failure.ts'
 import type { Account } from './account.ts'
-import { Answer, type Asked } from './answer.ts'
+import { Answer, type Asked, type Followed } from './answer.ts'
 import { bodyOf, bringsBody, NO_BODY, type RequestBody } from './body.ts'
 import { fieldsUp } from './fields.ts'
 import type { Target } from './mount.ts'
@@ -127,9 +126,10 @@ class Forwarding implements Asked {
       return
     }
     this.#resent = true
-    const second = new Answer(this, answer.live, answer.sending)
+    const sending = this.#sending(answer.live, null)
+    const second = new Answer(this, answer.live, sending)
     this.#await(second)
-    this.#appliance.client.dispatchFresh(answer.sending, second)
+    this.#appliance.client.dispatchFresh(sending, second)
   }
 
   async #prepare(): Promise<void> {
@@ -164,14 +164,19 @@ class Forwarding implements Asked {
     else this.#request.once('end', () => answer.begun || deadlines.add(answer))
   }
 
-  #sending(live: LiveSession, payload: RequestBody['payload']): Sending {
+  #sending(live: LiveSession, payload: RequestBody['payload']): Followed {
     const { method = 'GET', headers } = this.#request
     const { path } = this.#target
     const fields = fieldsUp(headers, live, path)
     if (payload === null || Buffer.isBuffer(payload)) delete fields['content-length']
     // What is to be read on its way down must come as it is.
     if (this.hasForeignLinks) fields['accept-encoding'] = 'identity'
-    return { method, path, headers: fields, body: payload }
+    const hop = this.account.trace?.sent({ method, path, origin: this.#appliance.origin })
+    if (hop !== undefined) {
+      delete fields.tracestate
+      Object.assign(fields, hop.fields)
+    }
+    return { method, path, headers: fields, body: payload, hop }
   }
 
   async #replay(answer: Answer): Promise<void> {
