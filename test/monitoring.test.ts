@@ -104,6 +104,18 @@ test('every metric of the proxy has its place on the dashboard', async t => {
   )
 })
 
+test('README has every metric of the proxy in its table, and none that there is not', async t => {
+  const own = [...(await described(t))].filter(name => name.startsWith('veeam_auth_proxy_'))
+  const readme = readFileSync(config('../README.md'), 'utf8')
+  const [, section = ''] = /^## Metrics\n(.*?)^## /ms.exec(readme) ?? []
+  const written = section.match(/(?:veeam_auth_proxy|…)_[a-z_]+/g) ?? []
+  const meant = written.flatMap(name => {
+    if (!name.startsWith('…')) return own.includes(name) ? name : [`${name}?`]
+    return own.find(each => each.endsWith(name.slice(1))) ?? `${name}?`
+  })
+  assert.deepEqual([...new Set(meant)].toSorted(), own.toSorted())
+})
+
 test('Prometheus understands every expression of the dashboard', t => {
   const rules = dashboard().panels.flatMap(({ targets = [] }, panel) =>
     targets.map(({ expr, refId }) => ({

@@ -72,7 +72,13 @@ export async function status(app: FastifyInstance, parts: StatusParts): Promise<
     await appliance.session.signOut()
     return describe(appliance)
   })
-  app.get('/-/metrics', async (_, reply) => {
+  app.get('/-/metrics', async (request, reply) => {
+    const { caller } = request.account
+    if (caller?.appliances !== undefined)
+      throw new Failure(
+        'APPLIANCE_DENIED',
+        `The metrics are those of all appliances, which ${caller.name} may not see.`,
+      )
     const { type, text } = await parts.metrics.page()
     return reply.type(type).send(text)
   })
