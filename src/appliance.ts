@@ -1,4 +1,6 @@
 import type { Logger } from 'pino'
+import Type from 'typebox'
+import { Check } from 'typebox/value'
 import type { ApplianceConfiguration, SignInMode } from './config/configuration.ts'
 import type { Dialect, Product } from './dialects/index.ts'
 import type { Redactor } from './redactor.ts'
@@ -9,6 +11,9 @@ import { SessionLog } from './session-log.ts'
 import { Admission } from './upstream/admission.ts'
 import { UpstreamClient } from './upstream/client.ts'
 import type { TrustedCertificate } from './upstream/trust.ts'
+
+/** The form of `apiVersion` that says more than the version. */
+const Forced = Type.Object({ value: Type.String() })
 
 export interface ApplianceParts {
   log: Logger
@@ -27,6 +32,8 @@ export class Appliance {
   /** Without a trailing slash, the port left out where it is the scheme's own. */
   readonly origin: string
   readonly session: Session
+  /** Something to ask for in examples. */
+  readonly sample: Dialect['sample']
   readonly #links: Dialect['links']
   #configuration: ApplianceConfiguration
   #client: UpstreamClient
@@ -45,6 +52,7 @@ export class Appliance {
     this.#client = this.#clientOf(configuration)
     this.#admission = new Admission(configuration.maxInFlight)
     const dialect = product.dialect(configuration.options)
+    this.sample = dialect.sample
     this.#links = dialect.links
     this.session = new Session({
       dialect,
@@ -70,6 +78,13 @@ export class Appliance {
   /** The one that the latest connection has shown; undefined before the first, and without TLS. */
   get certificate(): TrustedCertificate | undefined {
     return this.#certificate
+  }
+
+  /** Of the API: the one that the appliance named, or the configured one; undefined where the product has none. */
+  get apiVersion(): string | undefined {
+    const { apiVersion } = this.#configuration.options
+    const configured = Check(Forced, apiVersion) ? apiVersion.value : apiVersion
+    return this.session.version ?? (typeof configured === 'string' ? configured : undefined)
   }
 
   /** How its certificate is checked. */

@@ -54,6 +54,7 @@ export const azure = defineProduct({
     keepsCookies: false,
     echo: [],
     links: 'absolute',
+    sample: { path: '/api/v8.1/policies', list: 'results' },
   }),
 })
 

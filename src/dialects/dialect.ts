@@ -68,6 +68,8 @@ export interface Dialect {
    * there are none.
    */
   links: 'absolute' | 'rooted' | 'none'
+  /** Something to ask for in examples: the path, and the member of the answer that holds the list. */
+  sample: { path: string; list: string }
 }
 
 /**

@@ -110,6 +110,7 @@ function speaking(options: Options, version: string): Dialect {
     keepsCookies: false,
     echo: [],
     links: 'none',
+    sample: { path: '/api/v1/policies', list: 'data' },
   }
 }
 

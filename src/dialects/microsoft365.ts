@@ -89,6 +89,7 @@ export const microsoft365 = defineProduct({
       echo: typeof antiforgery === 'object' ? antiforgery.echo : [],
       // Its guide, 'Global changes': since v6 links name neither host nor port.
       links: Number(apiVersion.slice(1)) < 6 ? 'absolute' : 'rooted',
+      sample: { path: `/${apiVersion}/Jobs`, list: 'results' },
     }
   },
 })

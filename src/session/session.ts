@@ -131,6 +131,11 @@ export class Session {
     return this.#answer
   }
 
+  /** The version of its API that the appliance named, if it ever refused the configured one. */
+  get version(): string | undefined {
+    return this.#exchange.version
+  }
+
   /** Takes up the session that was kept, or begins to sign in; and stays signed in. */
   start(): void {
     void this.#run(async () => ((await this.#restore()) ? undefined : this.#next())).catch(recorded)
