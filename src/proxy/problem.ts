@@ -38,10 +38,11 @@ export function problemBody(failure: Failure, appliance?: string): Buffer {
 }
 
 /** The fields of a problem answer, names in lower case. */
-export function problemFields(failure: Failure): Record<string, string> {
-  const fields: Record<string, string> = { 'content-type': PROBLEM_TYPE, 'cache-control': 'no-store' }
+export function problemFields(failure: Failure): Record<string, string | string[]> {
+  const fields: Record<string, string | string[]> = { 'content-type': PROBLEM_TYPE, 'cache-control': 'no-store' }
+  // A field for each: Chrome reads one challenge of a field, and asks for name and secret only when that one is Basic.
   if (failure.code === 'CALLER_UNKNOWN')
-    fields['www-authenticate'] = 'Bearer realm="veeam-auth-proxy", Basic realm="veeam-auth-proxy"'
+    fields['www-authenticate'] = ['Bearer realm="veeam-auth-proxy"', 'Basic realm="veeam-auth-proxy"']
   if (failure.retryAfter !== undefined)
     fields['retry-after'] = String(Math.max(1, Math.ceil(failure.retryAfter / 1000)))
   return fields
