@@ -1,6 +1,6 @@
 // Puts the product and what it depends on into a few files: node.js otherwise looks for, opens and links several hundred
 // at every start, which took as long as all the rest of it, and a fifth of the memory.
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 
@@ -26,6 +26,8 @@ const { metafile } = await build({
   metafile: true,
   logLevel: 'warning',
 })
+// What browsers load of the status page.
+cpSync('src/status/page/assets', join(outdir, 'assets'), { recursive: true })
 writeFileSync(join(outdir, 'licences.txt'), licences(Object.keys(metafile.inputs)))
 
 /** The licence of every package of which a part is in the built files. */

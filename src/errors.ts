@@ -48,6 +48,11 @@ export const failures = {
     title: 'There is no session at the appliance yet',
     remedy: 'Try again after Retry-After seconds; the proxy keeps trying by itself',
   },
+  NO_SESSION: {
+    status: 409,
+    title: 'There is no session to renew',
+    remedy: 'Run: veeam-auth-proxy sign-in NAME',
+  },
   SECRET_UNREADABLE: {
     status: 502,
     title: 'A secret of this appliance cannot be read',

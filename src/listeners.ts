@@ -31,7 +31,8 @@ interface Open {
 
 /** A way from one set of listeners to the next, of which one of the two has to be called. */
 export interface Change {
-  commit(): void
+  /** @returns whether any was left, which closes when its requests have ended */
+  commit(): boolean
   abandon(): void
 }
 
@@ -121,7 +122,7 @@ export class Listeners {
     return cuts.reduce((sum, requests) => sum + requests, 0)
   }
 
-  #commit(kept: ReadonlyMap<Place, Open>, opened: readonly Open[]): void {
+  #commit(kept: ReadonlyMap<Place, Open>, opened: readonly Open[]): boolean {
     const { log } = this.#parts
     const stays = [...kept].map(([place, open]) => ({ ...open, place }))
     for (const { listener, place } of stays) {
@@ -143,6 +144,7 @@ export class Listeners {
       this.#left.add(listener)
       void listener.drain().then(() => this.#left.delete(listener))
     }
+    return left.length > 0
   }
 
   async #openOne(place: Place, asks: boolean, { guard, limits }: Configuration): Promise<Open> {

@@ -7,7 +7,9 @@ import type { Account, EndedRequest } from './proxy/account.ts'
 import type { Redactor } from './redactor.ts'
 import { RequestLog } from './request-log.ts'
 import type { SessionEvent } from './session/session.ts'
+import { History } from './status/history.ts'
 import { Metrics } from './status/metrics.ts'
+import { Watchers } from './status/page/watchers.ts'
 import { openTracing } from './tracing/open.ts'
 
 export interface Observed {
@@ -32,13 +34,17 @@ export async function observersOf(observed: Observed) {
   const tracing = configuration.tracing === true ? await openTracing({ ...observed, source }) : undefined
   const metrics = new Metrics({ version, appliances, listenerCertificate })
   const requestLog = new RequestLog(log)
+  const history = new History()
   return {
     metrics,
+    history,
+    watchers: new Watchers(),
     tracing,
     beginTrace: tracing?.begin,
     logLevels: levelsOf(log),
     onRequest(account: Account, request: EndedRequest) {
       metrics.request(account, request)
+      history.record(account, request.status)
       requestLog.write(account, request)
       audit?.request(account, request)
     },

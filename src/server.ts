@@ -18,6 +18,7 @@ import type { Redactor } from './redactor.ts'
 import { type Clock, systemClock } from './session/clock.ts'
 import type { SessionEvent } from './session/session.ts'
 import { StateDirectory } from './state/store.ts'
+import type { Watchers } from './status/page/watchers.ts'
 import type { Tracing } from './tracing/tracing.ts'
 
 // Longer than the rule allows by a few lines: the life of the whole, from its start over reloads to its end, is one story.
@@ -48,6 +49,7 @@ export class ProxyServer {
   readonly #state: StateDirectory | undefined
   readonly #audit: Audit | undefined
   readonly #tracing: Tracing | undefined
+  readonly #watchers: Watchers
   readonly #listeners: Listeners
   #configuration: Configuration
   #guard: Guard
@@ -59,6 +61,7 @@ export class ProxyServer {
     state: StateDirectory | undefined
     audit: Audit | undefined
     tracing: Tracing | undefined
+    watchers: Watchers
     listeners: Listeners
     configuration: Configuration
     guard: Guard
@@ -68,6 +71,7 @@ export class ProxyServer {
     this.#state = parts.state
     this.#audit = parts.audit
     this.#tracing = parts.tracing
+    this.#watchers = parts.watchers
     this.#listeners = parts.listeners
     this.#configuration = parts.configuration
     this.#guard = parts.guard
@@ -121,8 +125,9 @@ export class ProxyServer {
       certificateLife: parts.certificateLife,
       handed: parts.handed ?? [],
     }).catch(letGo)
-    const { tracing } = observers
-    server = new ProxyServer({ server: parts, fleet, state, audit, tracing, listeners, configuration, guard })
+    const { tracing, watchers } = observers
+    const opened = { fleet, state, audit, tracing, watchers, listeners }
+    server = new ProxyServer({ server: parts, ...opened, configuration, guard })
     fleet.apply(configuration.appliances)
     return server
   }
@@ -165,7 +170,10 @@ export class ProxyServer {
   /** Ends in order: not ready, no new connections, requests in flight finish, sessions are signed out or kept. */
   async close(grace = this.#configuration.shutdownTimeout): Promise<void> {
     const { log } = this.#parts
-    const cut = await this.#listeners.close(grace)
+    const closed = this.#listeners.close(grace)
+    // A listener that closes would wait for the pages that are open.
+    this.#watchers.end()
+    const cut = await closed
     if (cut > 0) log.warn({ requests: cut }, 'requests were cut at the end of the shutdown timeout')
     await this.#reloading
     await this.#fleet.close()
@@ -188,7 +196,8 @@ export class ProxyServer {
         listening.abandon()
         return
       }
-      listening.commit()
+      // A listener that closes would wait for the pages that are open there.
+      if (listening.commit()) this.#watchers.end()
       this.#configuration = next
       this.#guard = guard
       this.#fleet.apply(next.appliances)

@@ -29,7 +29,7 @@ test('every appliance is served under its name, and as NAME.localhost at the roo
 
 test('an unknown name is a 404 problem that lists the names there are', async t => {
   const { url } = await startAll(t)
-  for (const path of ['/nobody/x', '/', '/AZURE/x', '/azure2', '/azure%2Fx']) {
+  for (const path of ['/nobody/x', '/AZURE/x', '/azure2', '/azure%2Fx']) {
     const reply = await get(url, path)
     assert.equal(reply.status, 404, path)
     assert.match(reply.fields['content-type'] ?? '', /^application\/problem\+json(;|$)/)
@@ -96,7 +96,7 @@ test('status tells state, grant, since, expiry, renewal and the last error of ea
 
 test('a path under /-/ that does not exist is a problem of the proxy, and reaches no appliance', async t => {
   const { simulator, url } = await startBox(t, { product: 'azure' })
-  for (const path of ['/-/nothing', '/-/', '/-', '/-/status/more']) {
+  for (const path of ['/-/nothing', '/-', '/-/status/more', '/-/page/x/main.js']) {
     const reply = await get(url, path)
     assert.deepEqual([reply.status, reply.json.get('source')], [404, 'proxy'], path)
   }

@@ -1,24 +1,18 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
-import Type from 'typebox'
-import { Check } from 'typebox/value'
+import type { FastifyInstance } from 'fastify'
 import type { Appliance } from '../appliance.ts'
 import { Failure } from '../errors.ts'
 import { readiness } from './health.ts'
 import { type LogLevels, logLevel } from './log-level.ts'
+import { mayUse } from './may-use.ts'
 import type { Metrics } from './metrics.ts'
-
-const Named = Type.Object({ name: Type.String() })
-const GivenCode = Type.Object({ code: Type.String({ minLength: 1, maxLength: 4096 }) })
+import { type PageParts, page } from './page/plugin.ts'
+import { verbs } from './verbs.ts'
 
 const DAY = 86_400_000
 
-export interface StatusParts {
-  appliances: ReadonlyMap<string, Appliance>
-  version: string
+export interface StatusParts extends PageParts {
   /** Addresses of an appliance. */
   servedAt: (name: string) => readonly string[]
-  /** True once the process is on its way out. */
-  closing: () => boolean
   /** Takes up the configuration as it is now. Throws a `Failure` CONFIGURATION_REFUSED. */
   reload: () => Promise<void>
   metrics: Metrics
@@ -48,30 +42,6 @@ export async function status(app: FastifyInstance, parts: StatusParts): Promise<
     return { version, appliances: shown.map(describe) }
   })
 
-  app.post('/-/appliances/:name/code', async request => {
-    const appliance = named(request)
-    if (!Check(GivenCode, request.body)) throw new Failure('BAD_REQUEST', 'The body must be JSON: {"code": "123456"}.')
-    await appliance.session.giveCode(request.body.code.trim())
-    return describe(appliance)
-  })
-
-  app.post('/-/appliances/:name/sign-in', async request => {
-    const appliance = named(request)
-    await appliance.session.attempt()
-    return describe(appliance)
-  })
-
-  app.post('/-/appliances/:name/renew', async request => {
-    const appliance = named(request)
-    await appliance.session.attempt()
-    return describe(appliance)
-  })
-
-  app.post('/-/appliances/:name/sign-out', async request => {
-    const appliance = named(request)
-    await appliance.session.signOut()
-    return describe(appliance)
-  })
   app.get('/-/metrics', async (request, reply) => {
     const { caller } = request.account
     if (caller?.appliances !== undefined)
@@ -89,6 +59,9 @@ export async function status(app: FastifyInstance, parts: StatusParts): Promise<
     await parts.reload()
     return { status: 'reloaded', appliances: [...appliances.keys()].filter(name => mayUse(request, name)) }
   })
+
+  await app.register(verbs, { appliances, describe })
+  await app.register(page, parts)
 
   /** Times as ISO 8601, null where there is none. */
   function describe({ name, product, origin, session, trust, certificate }: Appliance) {
@@ -109,22 +82,6 @@ export async function status(app: FastifyInstance, parts: StatusParts): Promise<
       lastError: lastError === undefined ? null : { ...lastError, at: iso(lastError.at) },
     }
   }
-
-  function named(request: FastifyRequest): Appliance {
-    const name = Check(Named, request.params) ? request.params.name : ''
-    const appliance = appliances.get(name)
-    const names = [...appliances.keys()].filter(each => mayUse(request, each))
-    if (appliance !== undefined && names.includes(name)) return appliance
-    throw new Failure(
-      'UNKNOWN_APPLIANCE',
-      `There is no appliance ${JSON.stringify(name)}; there are: ${names.join(', ')}.`,
-    )
-  }
-}
-
-/** A caller that is limited to some appliances is shown none of the others, admin or not. */
-function mayUse({ account }: FastifyRequest, appliance: string): boolean {
-  return account.caller?.appliances?.has(appliance) !== false
 }
 
 /** @returns with whole days, negative once it has ended */
