@@ -24,7 +24,7 @@ function listen(proxy: Awaited<ReturnType<typeof startProxy>>) {
     return reply
   }
   const pages = async () => {
-    for (const path of ['/-/status', '/-/metrics', '/-/readyz', '/-/livez', '/nobody/x', '/box/v8/../..'])
+    for (const path of ['/', '/-/status', '/-/metrics', '/-/readyz', '/-/livez', '/nobody/x', '/box/v8/../..'])
       hear(await get(proxy.url, path))
   }
   const all = () => [...proxy.lines, ...proxy.events.map(event => inspect(event, { depth: 9 })), ...heard].join('\n')

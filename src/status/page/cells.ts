@@ -33,7 +33,7 @@ export type CellName = 'appliance' | 'state' | 'session' | 'certificate' | 'traf
 export const cells: Readonly<Record<CellName, (row: Row) => Html>> = {
   appliance: ({ name, product, version, url }) => html`<span class="name">${name}</span>
 <span class="sub">${product}</span>
-<span class="sub url">${version === undefined ? '' : html`<span class="version">API ${version}</span>`}${url}</span>`,
+<span class="sub url">${version === undefined ? '' : html`<span class="version">API ${version}</span> `}${url}</span>`,
 
   state: ({ shown: { word, tone }, session }) => html`<span class="state ${tone}">${sign(tone)}${word}</span>
 <span class="sub">since ${time(session.since, 'clock')}</span>`,

@@ -63,7 +63,7 @@ ${rows.map(row => rowGroup(row, { mayAct }))}
 </section>
 ${examples}
 </main>
-<footer><a href="/-/status">/-/status</a> <a href="/-/readyz">/-/readyz</a> <span>Times without UTC are those of this browser.</span></footer>
+<footer><a href="/-/status">/-/status</a> <a href="/-/readyz">/-/readyz</a></footer>
 <div id="spoken" class="unseen" role="status"></div>
 </body>
 </html>
