@@ -89,8 +89,9 @@ test('the version of the API is that of the last path answered well', () => {
   const past = startHistory()
   past.record(200, { path: '/api/v8.1/policies?next=/v1/x' })
   past.record(404, { path: '/api/v9/policies' })
-  past.record(200, { path: '/videos/x?y=/v7/' })
   assert.equal(past.traffic.version, 'v8.1')
+  past.record(200, { path: '/videos/x?y=/v7/' })
+  assert.equal(past.traffic.version, undefined)
 })
 
 test('an appliance that is configured no more is forgotten', () => {

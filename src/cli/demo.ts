@@ -65,6 +65,7 @@ export const demo: Command = {
     const welcome = () => {
       const lines = simulators.appliances.map(({ name }) => `  curl -s '${url}/${name}${samples[name] ?? '/'}'`)
       print(io.stdout, `The proxy listens on ${url}. Try in another terminal:\n\n${lines.join('\n')}\n`)
+      print(io.stdout, `In a browser, ${url}/ shows how they are.`)
       print(io.stdout, `The tokens live ${tokenLife} s and are renewed before they expire. Ctrl-C ends the demo.\n`)
     }
 

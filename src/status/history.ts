@@ -7,6 +7,9 @@ export const SLOTS = 60
 /** Slots that tell how much goes on now: a minute. */
 const RECENT = 4
 
+/** A segment of the path such as `v8` or `v8.1`. */
+const VERSION = /^[^?]*?\/(v\d[\w.]*)(?=[/?]|$)/i
+
 /** What became of a request. */
 export interface Outcome {
   /** Name of the appliance; undefined for the proxy's own pages. */
@@ -103,7 +106,8 @@ class Track {
   readonly #latencies = new Uint32Array(SLOTS * latencyBuckets)
   #newest = 0
   #trouble: Trouble | undefined
-  #version: string | undefined
+  /** The last that was answered well. */
+  #path = ''
 
   record(slot: number, { fromUpstream, failure, firstByte, path }: Outcome, status: number): void {
     this.#advance(slot)
@@ -115,7 +119,7 @@ class Track {
       this.#trouble = { at: Date.now(), status, failure }
     }
     if (fromUpstream && firstByte !== undefined) recordLatency(this.#latencies, place * latencyBuckets, firstByte)
-    if (fromUpstream && status < 300) this.#version = /^[^?]*?\/(v\d[\w.]*)(?=[/?]|$)/i.exec(path)?.[1] ?? this.#version
+    if (fromUpstream && status < 300) this.#path = path
   }
 
   /** @param elapsed milliseconds of the slot that have gone by */
@@ -135,7 +139,7 @@ class Track {
       p50: latencyShare(this.#latencies, 0.5),
       p99: latencyShare(this.#latencies, 0.99),
       trouble: this.#trouble !== undefined && sum(failed) > 0 ? this.#trouble : undefined,
-      version: this.#version,
+      version: VERSION.exec(this.#path)?.[1],
     }
   }
 

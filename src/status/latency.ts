@@ -3,10 +3,11 @@ const FIRST = 0.5
 const GROWTH = 1.25
 /** From half a millisecond to nearly a minute; what lies outside counts as the nearest. */
 export const latencyBuckets = 52
+const PER_BUCKET = 1 / Math.log(GROWTH)
 
 /** Adds one to the histogram that begins at the given place. */
 export function record(counts: Uint32Array, from: number, milliseconds: number): void {
-  const bucket = Math.floor(Math.log(milliseconds / FIRST) / Math.log(GROWTH))
+  const bucket = Math.floor(Math.log(milliseconds / FIRST) * PER_BUCKET)
   const place = from + Math.min(latencyBuckets - 1, Math.max(0, bucket))
   counts[place] = (counts[place] ?? 0) + 1
 }
