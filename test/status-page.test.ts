@@ -81,6 +81,8 @@ inBrowser('a state changes on screen when the appliance fails and when it is wel
 inBrowser('the bar runs down to the next renewal and begins anew with it', async t => {
   const { row } = await openBox(t, { tokenLife: 8 })
   const left = async () => Number.parseFloat((await row.locator('.bar rect').getAttribute('width')) ?? '')
+  const first = await left()
+  await eventually('it runs from second to second', async () => (await left()) < first && (await left()) % 10 !== 0)
   await eventually('half of it is gone', async () => (await left()) < 50)
   await eventually('it is full again', async () => (await left()) > 75)
 })

@@ -2,10 +2,11 @@ import { tick } from './clock.js'
 import { startExamples } from './examples.js'
 import { arrange, startFinding } from './find.js'
 import { startPressing } from './press.js'
-import { update } from './rows.js'
+import { startRows, update } from './rows.js'
 import { watch } from './stream.js'
 
 startFinding()
+startRows()
 startPressing()
 startExamples()
 tick(document)

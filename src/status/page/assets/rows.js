@@ -43,29 +43,42 @@ function change(name, group, { keys, ...cells }) {
   return word === before || word === 'Renewing' || before === 'Renewing' ? [] : [`${name}: ${word}`]
 }
 
+/** What each cell has got last. @type {WeakMap<Element, string>} */
+const markupOf = new WeakMap()
+/** What a cell gets when nobody types into it any more. @type {WeakMap<Element, string>} */
+const postponed = new WeakMap()
+
+/** Lets cells that somebody typed into catch up. */
+export function startRows() {
+  element('table').addEventListener('focusout', ({ target, relatedTarget }) => {
+    const cell = target instanceof Element ? target.closest('td') : null
+    const markup = cell === null ? undefined : postponed.get(cell)
+    if (cell === null || markup === undefined || (relatedTarget instanceof Node && cell.contains(relatedTarget))) return
+    postponed.delete(cell)
+    cell.innerHTML = markup
+  })
+}
+
 /**
  * Keeps the focus where it was, and what is being typed.
  * @param {HTMLElement} cell
  * @param {string} markup
  */
 function replace(cell, markup) {
-  const before = markupOf.get(cell)
+  if (markupOf.get(cell) === markup) return
   markupOf.set(cell, markup)
-  if (before === markup || (before === undefined && cell.innerHTML === markup)) return
-  const active = document.activeElement
-  if (!(active instanceof HTMLElement) || !cell.contains(active)) {
-    cell.innerHTML = markup
+  postponed.delete(cell)
+  const active = cell.contains(document.activeElement) ? document.activeElement : null
+  const isSending = cell.querySelector('[aria-busy=true]') !== null
+  if (active instanceof HTMLInputElement && active.value !== '' && !isSending) {
+    postponed.set(cell, markup)
     return
   }
-  const typed = active instanceof HTMLInputElement ? active.value : ''
   cell.innerHTML = markup
-  const again = cell.querySelector(`[data-verb="${active.dataset.verb}"]`) ?? cell.querySelector('input, button')
-  if (again instanceof HTMLInputElement) again.value = typed
-  if (again instanceof HTMLElement) again.focus()
+  if (!(active instanceof HTMLElement)) return
+  const next = cell.querySelector(`[data-verb="${active.dataset.verb}"]`) ?? cell.querySelector('input, button')
+  if (next instanceof HTMLElement) next.focus()
 }
-
-/** @type {WeakMap<HTMLElement, string>} */
-const markupOf = new WeakMap()
 
 /** The configuration has other appliances now: takes their rows from the page as it would be loaded anew. */
 async function reload() {
