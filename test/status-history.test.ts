@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { History, type Outcome, SLOT, SLOTS } from '../src/status/history.ts'
 import { duration, percent, rate } from '../src/status/page/figures.ts'
+import { sparkline } from '../src/status/page/sparkline.ts'
 
 const good: Outcome = { appliance: 'box', fromUpstream: true, failure: undefined, firstByte: 10, path: '/v8/Jobs' }
 
@@ -42,7 +43,7 @@ test('requests are remembered for fifteen minutes and no longer', () => {
   past.sleep(SLOT)
   assert.deepEqual(past.traffic.requests.slice(0, 2), [2, 0])
   past.sleep(SLOT)
-  assert.deepEqual({ ...past.traffic, version: undefined }, new History().trafficOf('nobody'))
+  assert.deepEqual({ ...past.traffic, version: undefined, elapsed: 0 }, new History().trafficOf('nobody'))
   past.sleep(1000 * SLOT)
   past.record(200)
   assert.equal(past.traffic.requests.at(-1), 1)
@@ -72,6 +73,17 @@ test('an answer that failed, or was broken off, counts as failed; one that was d
   assert.deepEqual([past.traffic.requests.at(-1), past.traffic.failed.at(-1)], [4, 2])
   assert.equal(past.traffic.failedShare, 0.5)
   assert.deepEqual([past.traffic.trouble?.status, past.traffic.trouble?.failure], [502, 'APPLIANCE_UNREACHABLE'])
+})
+
+test('the line of requests does not fall because a slot has only begun', () => {
+  const past = startHistory()
+  past.sleep(SLOT - (7_000_000 % SLOT))
+  const last = () => Number(/,([\d.]+)"\/><path class="failed"/.exec(sparkline(past.traffic).text)?.[1])
+  for (let i = 0; i < 40; i += 1) {
+    past.record(200)
+    past.sleep(SLOT / 10)
+    if (i > 20) assert.ok(last() < 6, `${last()} of 28 from the top after ${i}`)
+  }
 })
 
 test('p50 and p99 are right to within a quarter, from half a millisecond to a minute', () => {

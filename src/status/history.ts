@@ -36,6 +36,8 @@ export interface Traffic {
   /** Requests in each slot, oldest first, and how many of those failed. */
   requests: readonly number[]
   failed: readonly number[]
+  /** Share of the newest slot that has gone by. */
+  elapsed: number
   /** Within the last minute. */
   perSecond: number
   /** Of all requests, 0 to 1. */
@@ -52,6 +54,7 @@ const none: readonly number[] = Array<number>(SLOTS).fill(0)
 const quiet: Traffic = {
   requests: none,
   failed: none,
+  elapsed: 0,
   perSecond: 0,
   failedShare: 0,
   p50: undefined,
@@ -134,6 +137,7 @@ class Track {
     return {
       requests,
       failed,
+      elapsed: elapsed / SLOT,
       perSecond: (sum(requests.slice(-RECENT)) / span) * 1000,
       failedShare: total === 0 ? 0 : sum(failed) / total,
       p50: latencyShare(this.#latencies, 0.5),
