@@ -23,7 +23,9 @@ async function watch(t: Context, url: string, fields = {}) {
   let isOver = false
   answer.setEncoding('utf8')
   answer.on('data', (chunk: string) => {
+    const isWhole = `${text.slice(-1)}${chunk}`.includes('\n\n')
     text += chunk
+    if (!isWhole) return
     const blocks = text.split('\n\n')
     text = blocks.pop() ?? ''
     for (const block of blocks) messages.push(JSON.parse(block.replace(/^data: /, '')))
