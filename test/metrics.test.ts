@@ -8,6 +8,7 @@ import { ProxyServer } from '../src/server.ts'
 import type { SimulatorOptions } from '../src/simulator/index.ts'
 import { Metrics } from '../src/status/metrics.ts'
 import { call, get, statusOf } from './caller.ts'
+import { temporaryFolder } from './configuration-folder.ts'
 import { namesIn, scrape, seriesIn } from './exposition.ts'
 import { promtool } from './promtool.ts'
 import { openRaw } from './raw-http.ts'
@@ -258,19 +259,29 @@ test('the certificates that the appliance and the proxy show tell when they expi
   const { server, url: plain } = await startProxy(t, [applianceAt(simulator, 'azure', { tls: { verify: true } })])
   await eventually('ready', async () => (await get(plain, '/-/readyz')).status === 200)
   assert.equal(await value(plain, `upstream_${expiry}{appliance="box"}`), undefined)
-  const listen = { ...server.configuration.listen, tls: certificate }
-  const parts = { log: silent, redactor: new Redactor(), version: '0' }
-  const secure = await ProxyServer.start({ ...server.configuration, listen }, parts)
-  t.after(() => secure.close(0))
-  const { port } = new URL(secure.url)
-  const page = await new Promise<IncomingMessage>((resolve, reject) => {
-    httpsGet({ port, host: 'localhost', path: '/-/metrics', ca: certificate.cert, agent: false }, resolve).on(
-      'error',
-      reject,
-    )
-  })
-  assert.ok(Number(seriesIn(await text(page)).get(`veeam_auth_proxy_listener_${expiry}`)) > year)
+  const authorityDirectory = temporaryFolder(t).path
+  for (const [tls, least, most] of [
+    [certificate, year, Number.POSITIVE_INFINITY],
+    ['auto', Date.now() / 1000 + 89 * 86_400, Date.now() / 1000 + 91 * 86_400],
+  ] as const) {
+    const listen = { ...server.configuration.listen, tls }
+    const parts = { log: silent, redactor: new Redactor(), version: '0', authorityDirectory }
+    const secure = await ProxyServer.start({ ...server.configuration, listen }, parts)
+    t.after(() => secure.close(0))
+    const series = seriesIn(await securely(secure.url, '/-/metrics'))
+    const expires = Number(series.get(`veeam_auth_proxy_listener_${expiry}`))
+    assert.ok(expires > least && expires < most, String(expires))
+  }
 })
+
+/** What a page says over TLS, whose certificate is not this test's subject. */
+async function securely(url: string, path: string): Promise<string> {
+  const { port } = new URL(url)
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    httpsGet({ port, host: 'localhost', path, rejectUnauthorized: false, agent: false }, resolve).on('error', reject)
+  })
+  return text(answer)
+}
 
 test('an appliance that a reload removes disappears, and one that it adds is there', async t => {
   const [one, two] = [await simulate(t, { product: 'azure' }), await simulate(t, { product: 'azure' })]

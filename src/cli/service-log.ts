@@ -5,6 +5,9 @@ import type { Io } from './command.ts'
 
 /** Bytes that may wait for a reader that has stopped reading; what comes beyond is dropped, and requests go on. */
 const LONGEST_BACKLOG = 16_777_216
+/** Characters that are written together, and the milliseconds that a line waits for others. */
+const BATCH = 8_192
+const LONGEST_DELAY = 50
 /** How long the end of the process waits for a slow reader, in milliseconds. */
 const LONGEST_FLUSH = 1_000
 
@@ -47,10 +50,10 @@ export function flushed(log: Logger): Promise<void> {
 function besideTheWork(fd: number, level: string, redactor: Redactor): Logger {
   // With a minLength of 0 its flush would wait for nothing.
   const destination = pino.destination({ dest: fd, sync: false, minLength: 1, maxLength: LONGEST_BACKLOG })
-  const log = createLog(level, redactor, destination)
+  const log = createLog(level, redactor, inBatches(destination))
   let dropped = 0
-  destination.on('drop', () => {
-    dropped += 1
+  destination.on('drop', (lines: string) => {
+    dropped += lines.split('\n').length - 1
   })
   destination.on('drain', () => {
     if (dropped === 0) return
@@ -61,4 +64,36 @@ function besideTheWork(fd: number, level: string, redactor: Redactor): Logger {
   // A full disk must not end what is only told of there.
   destination.on('error', () => undefined)
   return log
+}
+
+/** Hands lines over together: one write for each of them cost several times what the line itself does. */
+function inBatches(destination: ReturnType<typeof pino.destination>) {
+  let lines = ''
+  let due: NodeJS.Timeout | undefined
+  const pass = () => {
+    clearTimeout(due)
+    due = undefined
+    if (lines !== '') destination.write(lines)
+    lines = ''
+  }
+  process.once('exit', () => {
+    if (lines === '') return
+    pass()
+    destination.flushSync()
+  })
+  return {
+    write(line: string) {
+      lines += line
+      if (lines.length >= BATCH) pass()
+      else due ??= setTimeout(pass, LONGEST_DELAY)
+    },
+    flush(done: () => void) {
+      pass()
+      destination.flush(done)
+    },
+    flushSync() {
+      pass()
+      destination.flushSync()
+    },
+  }
 }
