@@ -1,5 +1,5 @@
 import type { FailureCode } from '../errors.ts'
-import { latencyBuckets, latencyShare, record as recordLatency } from './latency.ts'
+import { Latencies } from './latency.ts'
 
 /** Milliseconds that one slot spans, and how many slots there are: a quarter of an hour. */
 export const SLOT = 15_000
@@ -106,7 +106,7 @@ export class History {
 class Track {
   readonly #requests = new Uint32Array(SLOTS)
   readonly #failed = new Uint32Array(SLOTS)
-  readonly #latencies = new Uint32Array(SLOTS * latencyBuckets)
+  readonly #latencies = new Latencies(SLOTS)
   #newest = 0
   #trouble: Trouble | undefined
   /** The last that was answered well. */
@@ -121,7 +121,7 @@ class Track {
       this.#failed[place] = (this.#failed[place] ?? 0) + 1
       this.#trouble = { at: Date.now(), status, failure }
     }
-    if (fromUpstream && firstByte !== undefined) recordLatency(this.#latencies, place * latencyBuckets, firstByte)
+    if (fromUpstream && firstByte !== undefined) this.#latencies.add(place, firstByte)
     if (fromUpstream && status < 300) this.#path = path
   }
 
@@ -140,8 +140,8 @@ class Track {
       elapsed: elapsed / SLOT,
       perSecond: (sum(requests.slice(-RECENT)) / span) * 1000,
       failedShare: total === 0 ? 0 : sum(failed) / total,
-      p50: latencyShare(this.#latencies, 0.5),
-      p99: latencyShare(this.#latencies, 0.99),
+      p50: this.#latencies.share(0.5),
+      p99: this.#latencies.share(0.99),
       trouble: this.#trouble !== undefined && sum(failed) > 0 ? this.#trouble : undefined,
       version: VERSION.exec(this.#path)?.[1],
     }
@@ -153,7 +153,7 @@ class Track {
       const place = next % SLOTS
       this.#requests[place] = 0
       this.#failed[place] = 0
-      this.#latencies.fill(0, place * latencyBuckets, (place + 1) * latencyBuckets)
+      this.#latencies.clear(place)
     }
     this.#newest = slot
   }

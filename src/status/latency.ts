@@ -2,35 +2,44 @@
 const FIRST = 0.5
 const GROWTH = 1.25
 /** From half a millisecond to nearly a minute; what lies outside counts as the nearest. */
-export const latencyBuckets = 52
+const BUCKETS = 52
 const PER_BUCKET = 1 / Math.log(GROWTH)
 
-/** Adds one to the histogram that begins at the given place. */
-export function record(counts: Uint32Array, from: number, milliseconds: number): void {
-  const bucket = Math.floor(Math.log(milliseconds / FIRST) * PER_BUCKET)
-  const place = from + Math.min(latencyBuckets - 1, Math.max(0, bucket))
-  counts[place] = (counts[place] ?? 0) + 1
-}
+/** A histogram for each slot of a ring, and the sum of them all. */
+export class Latencies {
+  readonly #counts: Uint32Array
+  readonly #sums = new Uint32Array(BUCKETS)
 
-/**
- * Milliseconds that the given share of all took at most, right to within a quarter; undefined where there are none.
- * @param counts any number of histograms, one behind the other
- */
-export function latencyShare(counts: Uint32Array, share: number): number | undefined {
-  const sums = new Float64Array(latencyBuckets)
-  let total = 0
-  for (let i = 0; i < counts.length; i += 1) {
-    const count = counts[i] ?? 0
-    const bucket = i % latencyBuckets
-    sums[bucket] = (sums[bucket] ?? 0) + count
-    total += count
+  constructor(slots: number) {
+    this.#counts = new Uint32Array(slots * BUCKETS)
   }
-  if (total === 0) return undefined
-  let below = 0
-  for (let bucket = 0; bucket < latencyBuckets; bucket += 1) {
-    const count = sums[bucket] ?? 0
-    if (count > 0 && below + count >= share * total) return FIRST * GROWTH ** (bucket + (share * total - below) / count)
-    below += count
+
+  add(slot: number, milliseconds: number): void {
+    const found = Math.floor(Math.log(milliseconds / FIRST) * PER_BUCKET)
+    const bucket = Math.min(BUCKETS - 1, Math.max(0, found))
+    const place = slot * BUCKETS + bucket
+    this.#counts[place] = (this.#counts[place] ?? 0) + 1
+    this.#sums[bucket] = (this.#sums[bucket] ?? 0) + 1
   }
-  return FIRST * GROWTH ** latencyBuckets
+
+  clear(slot: number): void {
+    const cleared = this.#counts.subarray(slot * BUCKETS, (slot + 1) * BUCKETS)
+    for (let bucket = 0; bucket < BUCKETS; bucket += 1) {
+      this.#sums[bucket] = (this.#sums[bucket] ?? 0) - (cleared[bucket] ?? 0)
+    }
+    cleared.fill(0)
+  }
+
+  /** Milliseconds that the given share of all took at most, right to within a quarter; undefined where there are none. */
+  share(share: number): number | undefined {
+    const total = this.#sums.reduce((all, count) => all + count, 0)
+    if (total === 0) return undefined
+    let below = 0
+    const bucket = this.#sums.findIndex(count => {
+      if (count > 0 && below + count >= share * total) return true
+      below += count
+      return false
+    })
+    return FIRST * GROWTH ** (bucket + (share * total - below) / (this.#sums[bucket] ?? 1))
+  }
 }
