@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import type { ApplianceConfiguration } from '../config/configuration.ts'
 import { packageFile } from '../package-file.ts'
 import type { SessionEvent } from '../session/session.ts'
-import { type Command, print, textOf, UsageError } from './command.ts'
+import { type Command, type Io, print, textOf, UsageError } from './command.ts'
 import { onFreePort } from './on-free-port.ts'
 import { withProgress } from './progress.ts'
 import { untilStopped } from './until-stopped.ts'
@@ -38,10 +38,13 @@ export const demo: Command = {
     ])
     const tokenLife = Number(options.tokenLife)
     if (!(tokenLife > 0)) throw new UsageError(`--token-life ${options.tokenLife} is not a number of seconds.`)
-    const { HOST, PORT, LOG_LEVEL } = io.env
-    const env = { HOST, PORT, DEMO_PASSWORD: randomBytes(12).toString('base64url'), DEMO_TOTP: base32(20) }
+    const { LOG_LEVEL } = io.env
     const config = fileURLToPath(packageFile('config/demo.yaml'))
-    const configuration = await loadConfiguration({ config, port: textOf(options.port) }, env, io.cwd)
+    const configuration = await loadConfiguration(
+      { config, port: textOf(options.port) },
+      demoEnvironment(io.env),
+      io.cwd,
+    )
     const redactor = new Redactor()
     const log = logTo(
       io.quiet === true ? io.stderr : io.stdout,
@@ -89,6 +92,12 @@ export const demo: Command = {
       },
     })
   },
+}
+
+/** Where to listen is for the environment to say; the secrets of config/demo.yaml are made anew. */
+export function demoEnvironment({ HOST, PORT, ALLOW_INSECURE_LISTEN }: Io['env']): Io['env'] {
+  const secrets = { DEMO_PASSWORD: randomBytes(12).toString('base64url'), DEMO_TOTP: base32(20) }
+  return { HOST, PORT, ALLOW_INSECURE_LISTEN, ...secrets }
 }
 
 /**
