@@ -29,6 +29,15 @@ test('help lists every command, and what is run without one', async () => {
   assert.match(stdout, /Without a command: serve\./)
 })
 
+test('README names every command, and the exit codes as help does', async () => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+  for (const name of Object.keys(commands))
+    assert.ok(new RegExp(`^\\|.*\`${name}\\b.*\\|.*\\|$`, 'm').test(readme), name)
+  const { stdout } = await runCli(['--help'])
+  const [, codes = ''] = /(Exit codes: .*\.)/.exec(stdout) ?? []
+  assert.ok(codes !== '' && readme.includes(codes), codes)
+})
+
 test('the version is the one in package.json', async () => {
   const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
   const { exitCode, stdout } = await runCli(['--version'])
