@@ -57,3 +57,16 @@ test('serve --quiet logs errors only', async t => {
   folder.write('appliances.yaml', 'appliances: {}\n')
   await eventually('the mistake is told', () => served.text().includes('the new configuration was refused'))
 })
+
+test('the log on a terminal is coloured, and with NO_COLOR it is not', async t => {
+  const simulator = await startSimulator({ product: 'azure' })
+  t.after(() => simulator.close())
+  const folder = temporaryFolder(t)
+  folder.write('appliances.yaml', `appliances:\n${entryOf('box', 'azure', simulator)}`)
+  const argv = ['serve', '--port', '0']
+  const coloured = startCli(t, argv, { cwd: folder.path, screen: 24 })
+  const plain = startCli(t, argv, { cwd: folder.path, screen: 24, env: { NO_COLOR: '1' } })
+  for (const { text } of [coloured, plain]) await eventually('it listens', () => text().includes('listening on'))
+  assert.ok(coloured.text().includes('\u001b['))
+  assert.ok(!plain.text().includes('\u001b['), plain.text())
+})
