@@ -12,7 +12,8 @@ export interface Folder {
 
 export function temporaryFolder(t: TestContext): Folder {
   const path = mkdtempSync(join(tmpdir(), 'veeam-auth-proxy-'))
-  t.after(() => rmSync(path, { recursive: true }))
+  // It is the first to go, while others may still write to it.
+  t.after(() => rmSync(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
   return {
     path,
     write: (name, text, mode = 0o600) => {
