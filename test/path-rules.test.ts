@@ -2,6 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { canonicalPath } from '../src/policy/canonical-path.ts'
 import { compilePaths, deniedBy } from '../src/policy/path-rules.ts'
+import { get } from './caller.ts'
+import { answerOf, openRaw, startRawAppliance } from './raw-http.ts'
+import { applianceAt, eventually, startProxy } from './rig.ts'
 
 const patterns: readonly { pattern: string; allows: readonly string[]; denies: readonly string[] }[] = [
   {
@@ -181,7 +184,48 @@ const bypasses: readonly [request: string, verdict: 'method' | 'path' | 'refused
   ['GET /../v8/Jobs', 'refused', 'above the root and back'],
   ['GET /v8#/../v7/Jobs', 'refused', 'a fragment'],
   ['GET http://other/v8/Jobs', 'refused', 'another origin'],
+  ['HEAD /v7/Jobs', 'path', 'fields alone'],
+  ['OPTIONS /v7/Jobs', 'path', 'a question alone'],
+  ['TRACE /v8/Jobs', 'method', 'an echo of the fields'],
+  ['PROPFIND /v8/Jobs', 'method', 'a reading method of another protocol'],
+  ['GET /v8/../v8/../v7/Jobs', 'path', 'out, in and out'],
+  ['GET /V8/%2E%2e/V7/Jobs', 'path', 'out, in capitals'],
+  ['GET /v8/%2e./v7/Jobs?/v8/', 'path', 'out, with the right path in the query'],
+  ['GET /v8/.;/../v7/Jobs', 'refused', 'a dot with parameters'],
+  ['GET /v8/%2e%2e;/v7/Jobs', 'refused', 'encoded dots with parameters'],
+  ['GET /v8/..%u002fv7/Jobs', 'refused', 'a slash in the encoding of IIS'],
+  ['GET /v8/..%EF%BC%BCv7/Jobs', 'refused', 'a fullwidth backslash'],
+  ['GET /v8/%E2%80%A5/v7/Jobs', 'refused', 'a character that stands for two dots'],
+  ['GET /v8/%E2%80%A4%E2%80%A4/v7/Jobs', 'refused', 'characters that stand for a dot'],
+  ['GET /v8/..%E2%88%95v7/Jobs', 'refused', 'the slash of mathematics'],
+  ['GET /v8/..%C2%A5v7/Jobs', 'refused', 'a yen sign, a backslash in a Japanese code page'],
+  ['GET /v7%2f..%2fv8/Jobs', 'refused', 'in, by encoded slashes'],
+  ['GET /v7/Jobs%3f/v8/', 'refused', 'an encoded query'],
+  ['GET /v8/%', 'refused', 'a percent sign alone'],
+  ['GET /v8/%ff', 'refused', 'no UTF-8'],
+  ['GET /v8/..%E2%80%8B/v7/Jobs', 'refused', 'dots and a space of no width'],
 ]
+
+test('none of sixty attempts and more to get around a rule reaches the appliance', async t => {
+  const appliance = await startRawAppliance(t, { answer: (_, socket) => socket.write(answerOf('{}')) })
+  const rule = { readOnly: true, paths: compilePaths(['/v8/**']) }
+  const { url } = await startProxy(t, [applianceAt(appliance, 'azure', { access: { rule, credentials: true } })])
+  await eventually('ready', async () => (await get(url, '/-/readyz')).status === 200)
+  assert.ok(bypasses.length >= 60)
+  const statuses = await Promise.all(
+    bypasses.map(async ([request]) => {
+      const [method = '', target = ''] = request.split(/ (.*)/s)
+      const caller = openRaw(t, url)
+      const path = target.startsWith('http:') ? target : `/box${target}`
+      caller.say(`${method} ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n`)
+      await eventually(`an answer to ${request}`, () => /^HTTP\/1\.1 \d{3} .*\r\n\r\n/s.test(caller.text()))
+      return Number(caller.text().slice(9, 12))
+    }),
+  )
+  const passed = bypasses.filter((_, i) => ![400, 403, 404].includes(statuses[i] ?? 0))
+  assert.deepEqual([passed, appliance.requests, appliance.faults], [[], [], []])
+  assert.equal((await get(url, '/box/v8/Jobs')).status, 200)
+})
 
 for (const [request, verdict, why] of bypasses) {
   test(`a rule that allows reading below /v8 holds against ${JSON.stringify(request)}: ${why}`, () => {
