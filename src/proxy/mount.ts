@@ -29,7 +29,11 @@ export function routedUrl(request: IncomingMessage, root: string | undefined): s
   const bound = targets.get(request)
   if (bound !== undefined) return APPLIANCE_ROUTE
   const url = request.url ?? '/'
-  if (!url.startsWith('/')) return url
+  // The router would take it for `/`.
+  if (!url.startsWith('/')) {
+    targets.set(request, { name: '', path: url, mount: '' })
+    return APPLIANCE_ROUTE
+  }
   const target = targetIn(url, nameOfHost(request.headers.host), root)
   if (target === undefined) return url
   targets.set(request, target)
