@@ -5,17 +5,15 @@ import { renameSync } from 'node:fs'
 import { createServer, type ListenOptions, type Server } from 'node:net'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { Listener } from '../src/listen/listener.ts'
 import { simulatorRoot } from '../src/simulator/index.ts'
+import { builtMain } from './built.ts'
 import { get, statusOf } from './caller.ts'
 import { entryOf } from './cli-rig.ts'
 import { temporaryFolder } from './configuration-folder.ts'
 import { ask, certificateAt, fdOf, freePort } from './listener-rig.ts'
 import { applianceAt, eventually, simulate, startProxy } from './rig.ts'
 
-const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-const tsx = fileURLToPath(import.meta.resolve('tsx'))
 const path = `${simulatorRoot.azure}/status/200`
 
 const anyPort: ListenOptions = { host: '127.0.0.1', port: 0 }
@@ -44,7 +42,7 @@ type Handed = Awaited<ReturnType<typeof handedSocket>>
 async function serveWith(t: TestContext, cwd: string, sockets: readonly [name: string, socket: Handed][]) {
   // The shell's process id is that of the program it becomes: what LISTEN_PID has to say.
   const script = 'export LISTEN_PID=$$; exec "$@"'
-  const child = spawn('/bin/sh', ['-c', script, 'sh', process.execPath, '--import', tsx, main, 'serve'], {
+  const child = spawn('/bin/sh', ['-c', script, 'sh', process.execPath, builtMain(), 'serve'], {
     cwd,
     env: {
       PATH: process.env.PATH,

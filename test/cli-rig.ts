@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { Io } from '../src/cli/command.ts'
 import { run } from '../src/cli/index.ts'
 import { defaultPassword, type Simulator } from '../src/simulator/index.ts'
+import { builtMain } from './built.ts'
 import { type Context, eventually } from './rig.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -62,8 +63,7 @@ export interface Spawned {
 
 /** A process of its own, as a person starts it; killed with the test at the latest. */
 export function spawnCli(t: Context, argv: readonly string[], given: Pick<Given, 'env' | 'cwd'> = {}): Spawned {
-  const tsx = fileURLToPath(import.meta.resolve('tsx'))
-  const child = spawn(process.execPath, ['--import', tsx, `${root}src/main.ts`, ...argv], {
+  const child = spawn(process.execPath, [builtMain(), ...argv], {
     cwd: given.cwd ?? root,
     env: { PATH: process.env.PATH, ...given.env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -16,8 +16,6 @@ export async function buildProduct(t: Context): Promise<string> {
   await promisify(execFile)(process.execPath, ['build.mjs', outDir], { cwd: root }).catch(({ stderr }) => {
     throw new Error(`the product could not be built:\n${stderr}`)
   })
-  const assets = join('status', 'page', 'assets')
-  await cp(join(root, 'src', assets), join(outDir, assets), { recursive: true })
   await cp(join(root, 'package.json'), join(folder, 'package.json'))
   return join(outDir, 'main.js')
 }
