@@ -6,6 +6,8 @@ const BACKSLASH = 0x5c
 const SLASH = 0x2f
 const COLON = 0x3a
 const SPACE = 0x20
+const AUTHORITY = Buffer.from('://')
+const ROOTED = Buffer.from('"/')
 /** What a rewriter that sees the body piece by piece takes for a link in any case; see `LinkCandidate`. */
 const LONGEST = 2048
 
@@ -42,17 +44,19 @@ function piecewise(body: Buffer, from: Standpoint, format: LinkFormat): Buffer {
 }
 
 /** Values that begin with the appliance's origin. */
-function absoluteIn(body: Buffer, { origin, caller, mount }: Standpoint): Replacement[] {
+function absoluteIn(body: Buffer, from: Standpoint): Replacement[] {
   const found: Replacement[] = []
-  const bare = origin.toLowerCase()
+  const first = body.indexOf(AUTHORITY)
+  if (first === -1) return found
+  const bare = from.origin.toLowerCase()
   const scheme = bare.indexOf(':')
   const port = /:\d+$/.test(bare) ? '' : bare.startsWith('https:') ? ':443' : ':80'
-  for (let at = body.indexOf('://'); at !== -1; at = body.indexOf('://', at + 1)) {
+  for (let at = first; at !== -1; at = body.indexOf(AUTHORITY, at + 1)) {
     const start = at - scheme
     if (body[start - 1] !== QUOTE) continue
     const cut = endOf(body, start, bare + port) ?? endOf(body, start, withoutPort(bare))
     if (cut === undefined || !isLink(body, start, cut)) continue
-    found.push({ start, end: cut, by: caller + mount })
+    found.push({ start, end: cut, by: from.caller + from.mount })
   }
   return found
 }
@@ -91,7 +95,7 @@ function isName(body: Buffer, end: number): boolean {
 /** Values called `href` that are relative to the root. */
 function rootedIn(body: Buffer, mount: string): Replacement[] {
   const found: Replacement[] = []
-  for (let at = body.indexOf('"/'); at !== -1; at = body.indexOf('"/', at + 1)) {
+  for (let at = body.indexOf(ROOTED); at !== -1; at = body.indexOf(ROOTED, at + 1)) {
     const start = at + 1
     if (body[start + 1] !== SLASH && isHref(body, start)) found.push({ start, end: start, by: mount })
   }

@@ -3,6 +3,8 @@ import type { FastifyReply } from 'fastify'
 
 const own = new WeakMap<ServerResponse, [name: string, value: string][]>()
 
+const NONE: readonly (readonly [name: string, value: string])[] = []
+
 /**
  * Sets a field on the answer to a request, whoever gives it. On the raw response it would come down in the place of the
  * appliance's fields of that name; together both count (RFC 9110, section 12.5.5; CSP Level 3, section 8.1).
@@ -16,5 +18,5 @@ export function setOwnField(reply: FastifyReply, name: string, value: string): v
 
 /** What was set on it by `setOwnField`. */
 export function ownFieldsOf(response: ServerResponse): readonly (readonly [name: string, value: string])[] {
-  return own.get(response) ?? []
+  return own.get(response) ?? NONE
 }

@@ -13,7 +13,7 @@ export const veeamAuthProxy: Contestant = {
 }
 
 export const cached: Contestant = {
-  name: 'veeam-auth-proxy, from its cache',
+  name: 'veeam-auth-proxy from its cache',
   kind: 'answering',
   available: async site => notBuilt(site) ?? ((await knowsKey(site, 'cache')) ? undefined : 'not in this version'),
   start: site =>
@@ -33,14 +33,14 @@ const defaults: readonly { what: string; args?: readonly string[]; appliance?: r
 const fixed = defaults.filter(({ args, appliance }) => args === undefined && appliance === undefined)
 
 export const withoutLog: Contestant = {
-  name: 'veeam-auth-proxy, log off',
+  name: 'veeam-auth-proxy without log',
   kind: 'answering',
   available: notBuilt,
   start: site => startProduct(site, { name: 'log-off', args: ['--log-level', 'silent'] }),
 }
 
 export const withoutDefaults: Contestant = {
-  name: 'veeam-auth-proxy, defaults off',
+  name: 'veeam-auth-proxy without defaults',
   kind: 'answering',
   available(site) {
     if (fixed.length === 0) return notBuilt(site)
