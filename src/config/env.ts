@@ -1,6 +1,8 @@
+import { Ajv } from 'ajv'
 import envSchema from 'env-schema'
 import Type, { type Static } from 'typebox'
 import { Check } from 'typebox/value'
+import { once } from './check.ts'
 import { ConfigurationError, type Mistake } from './mistake.ts'
 import type { Environment } from './secret-source.ts'
 
@@ -69,12 +71,17 @@ export function readSettings(env: Environment): Settings {
   }
 }
 
+/** As env-schema makes its own, but for a schema that is used once. */
+function settingsAjv(): Ajv {
+  return new Ajv({ ...once, allErrors: true, removeAdditional: true, useDefaults: true, coerceTypes: true })
+}
+
 const SchemaErrors = Type.Object({ errors: Type.Array(Type.Object({ instancePath: Type.String() })) })
 
 function understood(data: Record<string, unknown>): SettingsVariables {
   try {
     // The schema is copied because env-schema writes to it.
-    return envSchema<SettingsVariables>({ schema: { ...SettingsVariables }, data, env: false })
+    return envSchema<SettingsVariables>({ schema: { ...SettingsVariables }, data, env: false, ajv: settingsAjv() })
   } catch (error) {
     if (!Check(SchemaErrors, error)) throw error
     const names = new Set(error.errors.map(({ instancePath }) => instancePath.slice(1)))
