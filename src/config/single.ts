@@ -33,6 +33,9 @@ const variables: readonly Variable[] = [
   { name: 'VEEAM_TLS_FINGERPRINT', path: ['tls', 'fingerprint'], entry: plain },
 ]
 
+/** For README: which variable stands for which key of the appliance. */
+export const applianceKeys: readonly Pick<Variable, 'name' | 'path'>[] = variables
+
 /** Groups of which one each is wanted. */
 const wanted = [['VEEAM_PRODUCT'], ['VEEAM_URL'], ['VEEAM_USERNAME'], ['VEEAM_PASSWORD', 'VEEAM_PASSWORD_FILE']]
 const exclusive = [

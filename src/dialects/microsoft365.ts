@@ -34,7 +34,10 @@ export const microsoft365 = defineProduct({
       [
         Type.Literal('cookies'),
         Type.Literal('disabled'),
-        Type.Object({ echo: Type.Array(Echo, { minItems: 1 }) }, { additionalProperties: false }),
+        Type.Object(
+          { echo: Type.Array(Echo, { minItems: 1, description: 'Cookies that a request carries as a field, too' }) },
+          { additionalProperties: false },
+        ),
       ],
       {
         default: 'cookies',
