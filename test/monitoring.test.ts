@@ -104,10 +104,10 @@ test('every metric of the proxy has its place on the dashboard', async t => {
   )
 })
 
-test('README has every metric of the proxy in its table, and none that there is not', async t => {
+test('docs/monitoring.md has every metric of the proxy in its table, and none that there is not', async t => {
   const own = [...(await described(t))].filter(name => name.startsWith('veeam_auth_proxy_'))
-  const readme = readFileSync(config('../README.md'), 'utf8')
-  const [, section = ''] = /^## Metrics\n(.*?)^## /ms.exec(readme) ?? []
+  const paper = readFileSync(config('../docs/monitoring.md'), 'utf8')
+  const [, section = ''] = /^## Metrics\n(.*?)^## /ms.exec(paper) ?? []
   const written = section.match(/(?:veeam_auth_proxy|…)_[a-z_]+/g) ?? []
   const meant = written.flatMap(name => {
     if (!name.startsWith('…')) return own.includes(name) ? name : [`${name}?`]

@@ -36,7 +36,7 @@ test("Telegraf's recipe reads lists and members that are there", async () => {
     }
   }
   const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
-  const [, shown = ''] = /^```toml\n(.*?)^```$/ms.exec(readme) ?? []
+  const [, shown = ''] = /^```toml\b[^\n]*\n(.*?)^```$/ms.exec(readme) ?? []
   assert.ok(
     shown !== '' && readFileSync(`${recipes}telegraf.conf`, 'utf8').includes(shown),
     'README shows a part of it',
