@@ -82,5 +82,5 @@ function troubleTable(): string {
     title,
     remedy,
   ])
-  return table(['code', 'status', 'message', 'remedy'], rows)
+  return table(['code', 'status', 'meaning', 'remedy'], rows)
 }

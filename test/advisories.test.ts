@@ -35,13 +35,13 @@ function isBelow(version: string, least: string): boolean {
   return at !== -1 && (a[at] ?? 0) < (b[at] ?? 0)
 }
 
-test('every package that SECURITY names an advisory of is locked at a version that is free of it', () => {
-  const rows = [...read('SECURITY.md').matchAll(/^\| (\S+) \| (\d[\d., ]*) \| ((?:CVE|GHSA)-.*) \|$/gm)]
+test('every package that docs/advisories.md names an advisory of is locked at a version that is free of it', () => {
+  const rows = [...read('docs/advisories.md').matchAll(/^\| (\S+) \| (\d[\d., ]*) \| ((?:CVE|GHSA)-.*) \|$/gm)]
   assert.ok(rows.length > 8, 'the table has been read')
   const copies = locked()
   for (const [, name, since = ''] of rows) {
     const found = copies.filter(copy => copy.name === name)
-    assert.ok(found.length > 0, `${name} is not installed any more; take it out of SECURITY.md`)
+    assert.ok(found.length > 0, `${name} is not installed any more; take it out of docs/advisories.md`)
     for (const { version, dev } of found.filter(copy => !copy.dev)) {
       // One line of versions after another: the copy's own counts, or else the last.
       const lines = since.split(', ')
