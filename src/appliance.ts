@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import Type from 'typebox'
 import { Check } from 'typebox/value'
+import type { CacheConfiguration } from './config/cache.ts'
 import type { ApplianceConfiguration, SignInMode } from './config/configuration.ts'
 import type { Dialect, Product } from './dialects/index.ts'
 import type { Redactor } from './redactor.ts'
@@ -32,6 +33,7 @@ export class Appliance {
   /** Without a trailing slash, the port left out where it is the scheme's own. */
   readonly origin: string
   readonly session: Session
+  readonly clock: Clock
   /** Something to ask for in examples. */
   readonly sample: Dialect['sample']
   readonly #links: Dialect['links']
@@ -39,6 +41,7 @@ export class Appliance {
   #client: UpstreamClient
   #certificate: TrustedCertificate | undefined
   #admission: Admission
+  #cache: CacheConfiguration | undefined
 
   /** Sets one up. Nothing is sent before its session starts. */
   constructor(configuration: ApplianceConfiguration, parts: ApplianceParts) {
@@ -51,6 +54,8 @@ export class Appliance {
     this.#configuration = configuration
     this.#client = this.#clientOf(configuration)
     this.#admission = new Admission(configuration.maxInFlight)
+    this.#cache = ownCopy(configuration.cache)
+    this.clock = clock
     const dialect = product.dialect(configuration.options)
     this.sample = dialect.sample
     this.#links = dialect.links
@@ -118,6 +123,11 @@ export class Appliance {
     return this.#configuration.maxBody
   }
 
+  /** What of it is kept. Another object after each new configuration, and no other appliance's: answers hang on it. */
+  get cache(): CacheConfiguration | undefined {
+    return this.#cache
+  }
+
   /** Requests under way at it. */
   get admission(): Admission {
     return this.#admission
@@ -136,6 +146,7 @@ export class Appliance {
       this.#admission = new Admission(configuration.maxInFlight)
     this.#configuration = configuration
     this.#client = this.#clientOf(configuration)
+    this.#cache = ownCopy(configuration.cache)
     old.close()
   }
 
@@ -158,4 +169,9 @@ export class Appliance {
     }
     return new UpstreamClient({ origin: url, trust: tls, timeouts, onCertificate })
   }
+}
+
+/** Another object for each appliance and each configuration: what is cached goes with it. */
+function ownCopy(cache: CacheConfiguration | undefined): CacheConfiguration | undefined {
+  return cache && { ...cache }
 }

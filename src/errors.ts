@@ -188,6 +188,11 @@ export const failures = {
     title: 'The body of the request is too large',
     remedy: 'Send less, or raise maxBody of the appliance',
   },
+  NOT_CACHED: {
+    status: 504,
+    title: 'The cache holds no such answer',
+    remedy: 'Leave only-if-cached out of Cache-Control, and the appliance is asked',
+  },
   SHUTTING_DOWN: {
     status: 503,
     title: 'The proxy is shutting down',

@@ -47,6 +47,7 @@ export function applianceAt(
     maxInFlight: 256,
     maxBody: undefined,
     rewriteLinks: true,
+    cache: undefined,
     access: { rule: {}, credentials: false },
     listen: [],
     files: [],

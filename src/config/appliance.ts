@@ -5,6 +5,7 @@ import { Check, Default } from 'typebox/value'
 import { type Product, products } from '../dialects/index.ts'
 import { originOf } from './address.ts'
 import { bytesOf } from './bytes.ts'
+import { cacheIn } from './cache.ts'
 import type { ApplianceConfiguration, CredentialsConfiguration, TrustConfiguration } from './configuration.ts'
 import { millisecondsOf } from './duration.ts'
 import { attempted, type Findings, type Path } from './findings.ts'
@@ -51,6 +52,7 @@ export async function applianceOf(parts: Parts): Promise<ApplianceConfiguration 
     product && (await ownListeningOf({ entry: entry.listen, product, path: [...path, 'listen'], findings, context }))
   const access = { rule, credentials: Array.isArray(entry.allow) && entry.allow.includes('credentials') }
   const signIn = signInOf(entry, access.credentials, path, findings)
+  const cache = await cacheIn(entry.cache, [...path, 'cache'], findings)
   if (!product || !url || !credentials || !tls || !listen) return undefined
   const options = optionsOf(product, entry)
   const identity = digest([product.name, url, options, entry.credentials])
@@ -68,6 +70,7 @@ export async function applianceOf(parts: Parts): Promise<ApplianceConfiguration 
     tls,
     ...limitsOf(entry),
     rewriteLinks: entry.rewriteLinks !== 'off',
+    cache,
     access,
     listen,
     ...signIn,

@@ -1,4 +1,5 @@
-import Type from 'typebox'
+import { createHash } from 'node:crypto'
+import Type, { type Static } from 'typebox'
 import { Check } from 'typebox/value'
 import type { PathRule } from '../policy/path-rules.ts'
 import { attempted, type Findings, type Path } from './findings.ts'
@@ -18,6 +19,8 @@ export interface CallerConfiguration {
   /** Names of the appliances it may use; undefined: all. */
   appliances?: readonly string[]
   rule: PathRule
+  /** The same for all who may do the same at the appliances; without it nobody is taken to. */
+  rights?: string
   admin: boolean
 }
 
@@ -100,11 +103,19 @@ async function callerOf(
   return {
     name: entry.name,
     rule,
+    rights: rightsOf(entry),
     admin: entry.admin ?? false,
     ...(secret === undefined ? {} : { secret }),
     ...(certificate === undefined ? {} : { certificate }),
     ...(entry.appliances === undefined ? {} : { appliances: entry.appliances }),
   }
+}
+
+function rightsOf({ readOnly = false, methods, paths, appliances }: Static<typeof Caller>): string {
+  const sorted = [methods, paths, appliances].map(list => list?.toSorted() ?? null)
+  return createHash('sha256')
+    .update(JSON.stringify([readOnly, ...sorted]))
+    .digest('base64url')
 }
 
 async function longSecret(reference: SecretReference, context: SourceContext): Promise<Secret> {

@@ -6,6 +6,7 @@ import type { Limits } from '../listen/limits.ts'
 import type { PathRule } from '../policy/path-rules.ts'
 import { REDACTED } from '../redactor.ts'
 import { applianceOf, Entry } from './appliance.ts'
+import type { CacheConfiguration } from './cache.ts'
 import { type CallerConfiguration, callersOf } from './callers.ts'
 import { check } from './check.ts'
 import { readDocument } from './document.ts'
@@ -72,6 +73,8 @@ export interface ApplianceConfiguration {
   maxBody: number | undefined
   /** Links in bodies are turned into ones that lead here. */
   rewriteLinks: boolean
+  /** Undefined: no answer is kept, and none shared. */
+  cache: CacheConfiguration | undefined
   /** What may be done there, by whomever. */
   access: { rule: PathRule; credentials: boolean }
   /** Where it is served at the root path, beside where the proxy itself listens. */

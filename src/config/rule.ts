@@ -40,7 +40,8 @@ export async function ruleOf(entry: unknown, path: Path, findings: Findings): Pr
   }
 }
 
-function readablePatterns(patterns: readonly string[]): PathTest {
+/** @throws Obstacle */
+export function readablePatterns(patterns: readonly string[]): PathTest {
   try {
     return compilePaths(patterns)
   } catch (error) {

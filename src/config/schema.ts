@@ -1,6 +1,7 @@
 import Type, { type Static, type TProperties, type TSchema } from 'typebox'
 import { type Product, products } from '../dialects/index.ts'
 import { BYTES } from './bytes.ts'
+import { Cache } from './cache.ts'
 import { Caller } from './callers.ts'
 import { duration } from './duration.ts'
 import { LimitsEntry } from './limits.ts'
@@ -169,6 +170,7 @@ const common = {
   maxInFlight: Type.Optional(MaxInFlight),
   maxBody: Type.Optional(MaxBody),
   rewriteLinks: Type.Optional(RewriteLinks),
+  cache: Type.Optional(Cache),
   ...ruleProperties,
   allow: Type.Optional(Allow),
   listen: Type.Optional(OwnListen),

@@ -2,8 +2,11 @@ import type { FailureCode } from '../errors.ts'
 import type { Caller } from './callers.ts'
 import type { Trace } from './trace.ts'
 
-/** How a cache was used for a request. */
-export type CacheResult = 'hit' | 'miss' | 'collapsed' | 'revalidated' | 'stale' | 'bypass'
+/**
+ * `hit`: answered from it; `miss`: by the appliance, asked for this request; `shared`: by the appliance, asked for
+ * another one at the time; `stale`: from it in the place of a failure; `bypass`: it had no part in the request.
+ */
+export type CacheUse = 'hit' | 'miss' | 'shared' | 'stale' | 'bypass'
 
 /** What became of one request: filled in on its way, read once at its end by the log, the audit and the metrics. */
 export class Account {
@@ -33,13 +36,20 @@ export class Account {
   replayed = false
   /** undefined where it is not followed by tracing. */
   trace: Trace | undefined
-  /** undefined where there is no cache for it. */
-  cache: CacheResult | undefined
+  /** What the cache did; undefined where there is none, or none for such a method. */
+  cache: CacheUse | undefined
   #ended: number | undefined
 
   constructor(path: string, id: string) {
     this.path = path
     this.id = id
+  }
+
+  /** Takes over what a request has met that was sent on behalf of this one. */
+  met({ waited, rejections, replayed }: Account): void {
+    this.waited = waited
+    this.rejections = rejections
+    this.replayed = replayed
   }
 
   /** Milliseconds, up to its end or, before that, up to now. */

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import { ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { Failure } from '../errors.ts'
 import type { LiveSession } from '../session/live.ts'
@@ -6,11 +6,11 @@ import type { Sending } from '../upstream/client.ts'
 import type { Awaited, Deadlines } from '../upstream/deadlines.ts'
 import type { Account } from './account.ts'
 import { DecodedBody } from './decoded-body.ts'
+import type { Downstream } from './downstream.ts'
 import { type AnswerFields, fieldsDown } from './fields.ts'
 import { LinkRewriter } from './link-rewriter.ts'
 import { rewriteWhole } from './link-whole.ts'
 import { rewriteLink, type Standpoint } from './links.ts'
-import { ownFieldsOf } from './own-fields.ts'
 import { type Rewriting, rewritingOf } from './rewriting.ts'
 import type { Hop } from './trace.ts'
 
@@ -34,7 +34,7 @@ export interface Followed extends Sending {
 
 /** The request that an answer is for. */
 export interface Asked extends Standpoint {
-  readonly response: ServerResponse
+  readonly response: Downstream
   readonly account: Account
   /** Path and query at the appliance. */
   readonly path: string
@@ -45,6 +45,10 @@ export interface Asked extends Standpoint {
   /** @returns whether the answer is held, because a better session may bring another in its place */
   holds(answer: Answer, status: number): boolean
   failed(error: Error, answer: Answer): void
+  /** What the caller gets beside the appliance's fields: flat, name, value … */
+  ownFields(): readonly string[]
+  /** The body cannot be understood. */
+  broken(failure: Failure): void
 }
 
 /**
@@ -132,8 +136,7 @@ export class Answer implements Dispatcher.DispatchHandler, Awaited {
     account.fromUpstream = true
     account.firstByte = account.duration
     if (fields.cookies.length > 0) this.live.cookies?.take(fields.cookies, path)
-    for (const [name, value] of ownFieldsOf(response)) fields.down.push(name, value)
-    fields.down.push('X-Request-Id', account.id)
+    fields.down.push(...this.#asked.ownFields())
     if (note !== undefined)
       fields.down.push('Proxy-Status', `veeam-auth-proxy; received-status=${this.#status}; details="${note}"`)
     if (BODILESS.has(this.#status)) {
@@ -203,13 +206,12 @@ export class Answer implements Dispatcher.DispatchHandler, Awaited {
 
   /** Begins a body that goes down piece by piece. */
   #begin(): void {
-    const { response } = this.#asked
     this.#writeHead(this.#rewriting?.fields ?? this.#fields?.down ?? [])
     if (this.#rewriting === undefined) return
     const { format, opening } = this.#rewriting
     const rewriter = new LinkRewriter(this.#asked, format)
     if (opening === undefined) this.#rewriter = rewriter
-    else this.#sink = new DecodedBody(opening, rewriter, response)
+    else this.#sink = new DecodedBody(opening, rewriter, this.#asked)
   }
 
   /** Goes on piece by piece with a body that turned out too large, or is not there yet. */
@@ -265,11 +267,12 @@ export class Answer implements Dispatcher.DispatchHandler, Awaited {
   }
 }
 
-function endWith(response: ServerResponse, body: Buffer | undefined): void {
-  if (body === undefined || body.length > SMALL) response.end(body)
+/** As text where it is small, and goes to a caller and nowhere else. */
+function endWith(response: Downstream, body: Buffer | undefined): void {
+  if (body === undefined || body.length > SMALL || !(response instanceof ServerResponse)) response.end(body)
   else response.end(body.toString('latin1'), 'latin1')
 }
 
-function flushHead(response: ServerResponse): void {
+function flushHead(response: Downstream): void {
   if (!response.writableEnded && !response.destroyed) response.flushHeaders()
 }

@@ -13,6 +13,8 @@ export interface Caller {
   /** Undefined: all. */
   readonly appliances: ReadonlySet<string> | undefined
   readonly rule: PathRule
+  /** The same for all who may do the same. */
+  readonly rights: string
   readonly admin: boolean
 }
 
@@ -174,13 +176,15 @@ export class Callers {
   }
 }
 
-async function known({ name, secret, certificate, appliances, rule, admin }: CallerConfiguration): Promise<Known> {
+async function known(configuration: CallerConfiguration): Promise<Known> {
+  const { name, secret, certificate, appliances, rule, admin, rights = name } = configuration
   return {
     name,
     digest: secret === undefined ? undefined : digestOf(await secret.reveal()),
     certificate,
     appliances: appliances === undefined ? undefined : new Set(appliances),
     rule,
+    rights,
     admin,
   }
 }

@@ -1,9 +1,8 @@
-import type { ServerResponse } from 'node:http'
 import { type Transform, Writable } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib'
 import { Failure } from '../errors.ts'
+import type { Downstream } from './downstream.ts'
 import type { LinkRewriter } from './link-rewriter.ts'
-import { writeProblem } from './problem.ts'
 
 /** What undoes a content coding; it may look at the first byte of the body. */
 export type Opening = (first: number) => Transform
@@ -22,6 +21,13 @@ export function openingOf(coding: string): Opening | undefined {
   return Object.hasOwn(openings, name) ? openings[name] : undefined
 }
 
+/** Whom a body is decoded for. */
+export interface Decoding {
+  readonly response: Downstream
+  /** The body cannot be understood. */
+  broken(failure: Failure): void
+}
+
 /**
  * Takes the encoded body of an answer and gives it to the caller decoded, with its links rewritten, as fast as the
  * caller takes it. A body that cannot be decoded breaks the answer off.
@@ -29,15 +35,17 @@ export function openingOf(coding: string): Opening | undefined {
 export class DecodedBody extends Writable {
   readonly #opening: Opening
   readonly #rewriter: LinkRewriter
-  readonly #response: ServerResponse
+  readonly #asked: Decoding
+  readonly #response: Downstream
   #decoder: Transform | undefined
 
-  constructor(opening: Opening, rewriter: LinkRewriter, response: ServerResponse) {
+  constructor(opening: Opening, rewriter: LinkRewriter, asked: Decoding) {
     super()
     this.#opening = opening
     this.#rewriter = rewriter
-    this.#response = response
-    response.once('close', () => this.destroy())
+    this.#asked = asked
+    this.#response = asked.response
+    asked.response.on('close', () => this.destroy())
   }
 
   override _write(chunk: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
@@ -73,10 +81,7 @@ export class DecodedBody extends Writable {
     })
     decoder.once('end', () => response.end(this.#rewriter.end()))
     decoder.once('error', error => {
-      writeProblem(
-        response,
-        new Failure('ANSWER_BROKEN', 'The body of the answer cannot be decoded.', { cause: error }),
-      )
+      this.#asked.broken(new Failure('ANSWER_BROKEN', 'The body of the answer cannot be decoded.', { cause: error }))
     })
     return decoder
   }

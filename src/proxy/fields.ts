@@ -82,10 +82,15 @@ const MOST_SPELLINGS = 1024
 /** What may go up whatever the session, by name: judging it anew for each field of each request cost 2 % of forwarding. */
 const goingUp = new Map<string, boolean>()
 
+/** Whether a caller's field of this name, in lower case, stays here whatever the session. */
+export function staysHere(name: string): boolean {
+  return NEVER_UP.has(name) || name.startsWith('proxy-') || name.startsWith('x-forwarded-')
+}
+
 function mayGoUp(name: string, live: LiveSession): boolean {
   let may = goingUp.get(name)
   if (may === undefined) {
-    may = !NEVER_UP.has(name) && !name.startsWith('proxy-') && !name.startsWith('x-forwarded-')
+    may = !staysHere(name)
     if (goingUp.size < MOST_SPELLINGS) goingUp.set(name, may)
   }
   if (!may || live.owned.has(name)) return false
@@ -98,7 +103,7 @@ function mayGoUp(name: string, live: LiveSession): boolean {
 const NONE: readonly string[] = []
 
 /** The names that a `Connection` field nominates, in lower case; the options that every connection has are none. */
-function nominated(connection: string | undefined): readonly string[] {
+export function nominated(connection: string | undefined): readonly string[] {
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return NONE
   return connection
     .toLowerCase()

@@ -1,14 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Appliance } from '../appliance.ts'
+import type { Failure } from '../errors.ts'
 import type { LiveSession } from '../session/live.ts'
 import type { Session } from '../session/session.ts'
 import { isConnectionLoss, upstreamFailure } from '../upstream/failure.ts'
 import type { Account } from './account.ts'
 import { Answer, type Asked, type Followed } from './answer.ts'
 import { bodyOf, bringsBody, NO_BODY, type RequestBody } from './body.ts'
+import type { Downstream, Relay } from './downstream.ts'
 import { fieldsUp } from './fields.ts'
 import type { Target } from './mount.ts'
+import { callersFields } from './own-fields.ts'
+import { preconditions } from './preconditions.ts'
 import { writeProblem } from './problem.ts'
 
 export interface Forwarded {
@@ -16,6 +20,8 @@ export interface Forwarded {
   response: ServerResponse
   target: Target
   account: Account
+  /** Gets the answer in the place of `response`. */
+  relay?: Relay
 }
 
 /** Methods whose effect is the same once or twice, and that are sent again when a connection was lost. */
@@ -38,24 +44,28 @@ export function forward(appliance: Appliance, forwarded: Forwarded): void {
  * a better session now, or a connection that had been in use before was lost before any byte of an answer.
  */
 class Forwarding implements Asked {
-  readonly response: ServerResponse
+  readonly response: Downstream
   readonly account: Account
   readonly #appliance: Appliance
   readonly #request: IncomingMessage
   readonly #target: Target
+  readonly #own: ServerResponse
+  readonly #relay: Relay | undefined
   #body: RequestBody = NO_BODY
   #abort: ((error: Error) => void) | undefined
   #entered: Appliance['admission'] | undefined
   #replayed = false
   #resent = false
 
-  constructor(appliance: Appliance, { request, response, target, account }: Forwarded) {
-    this.response = response
+  constructor(appliance: Appliance, { request, response, target, account, relay }: Forwarded) {
+    this.response = relay ?? response
+    this.#own = response
+    this.#relay = relay
     this.account = account
     this.#appliance = appliance
     this.#request = request
     this.#target = target
-    response.on('close', () => this.#closed())
+    this.response.on('close', () => this.#closed())
   }
 
   /** What most requests need is there at once; awaiting it all the same cost 3 % of forwarding. */
@@ -117,6 +127,15 @@ class Forwarding implements Asked {
     return true
   }
 
+  ownFields(): readonly string[] {
+    // A relay's callers have each their own.
+    return this.#relay === undefined ? callersFields(this.#own, this.account) : []
+  }
+
+  broken(failure: Failure): void {
+    this.#give(failure)
+  }
+
   failed(error: Error, answer: Answer): void {
     if (error instanceof CallerLeft || this.response.closed) return
     const used = (answer.sending.carrier?.answers ?? 0) > 0
@@ -171,6 +190,7 @@ class Forwarding implements Asked {
     if (payload === null || Buffer.isBuffer(payload)) delete fields['content-length']
     // What is to be read on its way down must come as it is.
     if (this.hasForeignLinks) fields['accept-encoding'] = 'identity'
+    if (this.#relay?.wantsAll) for (const name of preconditions) delete fields[name]
     const hop = this.account.trace?.sent({ method, path, origin: this.#appliance.origin })
     if (hop !== undefined) {
       delete fields.tracestate
@@ -195,8 +215,10 @@ class Forwarding implements Asked {
   /** Answers with a problem. */
   #give(error: unknown): void {
     const failure = upstreamFailure(error)
-    this.account.failure = failure.code
-    writeProblem(this.response, failure, this.#appliance.name, this.account.id)
+    if (this.#relay === undefined) {
+      this.account.failure = failure.code
+      writeProblem(this.#own, failure, this.#appliance.name, this.account.id)
+    } else this.#relay.fail(failure)
     // What nobody will read any more would stand between this request and the next one on its connection.
     if (this.#body.payload instanceof Readable) this.#body.payload.destroy()
   }

@@ -20,3 +20,8 @@ export function setOwnField(reply: FastifyReply, name: string, value: string): v
 export function ownFieldsOf(response: ServerResponse): readonly (readonly [name: string, value: string])[] {
   return own.get(response) ?? NONE
 }
+
+/** What one caller gets beside the appliance's fields, flat: what was set by `setOwnField`, and the request's id. */
+export function callersFields(response: ServerResponse, { id }: { id: string }): string[] {
+  return [...ownFieldsOf(response).flat(), 'X-Request-Id', id]
+}

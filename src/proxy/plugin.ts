@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Appliance } from '../appliance.ts'
 import { Failure } from '../errors.ts'
 import { checkAccess } from './access.ts'
+import { cacheOf } from './cache.ts'
 import { type Caller, mayUse } from './callers.ts'
 import { forward } from './forward.ts'
 import type { Guard } from './guard.ts'
@@ -56,8 +57,13 @@ export async function proxy(
       }
       checkAccess(appliance, account.caller, request.method, target.path)
       reply.hijack()
-      if (isOffer(request.raw)) void upgrade(appliance, forwarded)
-      else forward(appliance, forwarded)
+      if (isOffer(request.raw)) {
+        void upgrade(appliance, forwarded)
+        return undefined
+      }
+      const cache = cacheOf(appliance)
+      if (cache === undefined) forward(appliance, forwarded)
+      else cache.answer(appliance, forwarded)
       return undefined
     },
     handler() {
