@@ -82,22 +82,7 @@ export async function startWaiting(t: Context, options: Omit<Options, 'resource'
       })
     },
   })
-  const port = Number(new URL(box.url).port)
-  const responses: ServerResponse[] = []
-  const count = (message: unknown): void => {
-    if (!(message instanceof Object && 'request' in message && 'response' in message)) return
-    const { request: incoming, response } = message
-    if (!(incoming instanceof IncomingMessage && response instanceof ServerResponse)) return
-    if (incoming.socket.localPort === port) responses.push(response)
-  }
-  subscribe('http.server.request.start', count)
-  t.after(() => unsubscribe('http.server.request.start', count))
-  const together = async <T>(sent: readonly Promise<T>[]): Promise<readonly Promise<T>[]> => {
-    const wanted = responses.length + sent.length
-    await eventually(`${sent.length} requests at the proxy`, () => responses.length >= wanted)
-    await settled()
-    return sent
-  }
+  const { responses, together } = arrivals(t, box.url)
   /** A caller whose request has come to the proxy, and who can leave; resolves once the proxy has seen that. */
   const leaver = async (fields: OutgoingHttpHeaders = {}, path = '/box/x') => {
     const { hostname, port } = new URL(box.url)
@@ -128,6 +113,31 @@ export async function startWaiting(t: Context, options: Omit<Options, 'resource'
     /** Requests that the proxy has given up at the appliance. */
     cut: () => cut,
     inFlight: () => box.server.appliances.get('box')?.admission.inFlight,
+  }
+}
+
+/** Sees the requests that come to a server of this process. */
+export function arrivals(t: Context, url: string) {
+  const port = Number(new URL(url).port)
+  const responses: ServerResponse[] = []
+  const see = (message: unknown): void => {
+    if (!(message instanceof Object && 'request' in message && 'response' in message)) return
+    const { request: incoming, response } = message
+    if (!(incoming instanceof IncomingMessage && response instanceof ServerResponse)) return
+    if (incoming.socket.localPort === port) responses.push(response)
+  }
+  subscribe('http.server.request.start', see)
+  t.after(() => unsubscribe('http.server.request.start', see))
+  return {
+    /** Of the requests in the order in which they came. */
+    responses,
+    /** Hands out what requests that were just sent will bring, once they are there and have gone as far as they can. */
+    together: async <T>(sent: readonly Promise<T>[]): Promise<readonly Promise<T>[]> => {
+      const wanted = responses.length + sent.length
+      await eventually(`${sent.length} requests at the proxy`, () => responses.length >= wanted)
+      await settled()
+      return sent
+    },
   }
 }
 
