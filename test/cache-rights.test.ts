@@ -86,6 +86,17 @@ describe('callers of a configuration have the same rights', () => {
   }
 })
 
+test('a page of another origin gets leave of its own to read what is kept', async t => {
+  const allowedOrigins = ['https://one.example', 'https://other.example']
+  const { ask, count } = await startCached(t, { parts: { guard: { allowedOrigins } } })
+  for (const origin of [...allowedOrigins, undefined]) {
+    const { fields } = await ask(origin === undefined ? {} : { origin })
+    assert.equal(fields['access-control-allow-origin'], origin)
+  }
+  assert.equal((await ask({ origin: 'https://third.example' })).status, 403)
+  assert.equal(count(), 1)
+})
+
 test('no secret of the session, of a caller or of the appliance is in what is kept', async t => {
   const { as, server } = await start(t)
   await as('one')

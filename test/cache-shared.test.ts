@@ -161,6 +161,19 @@ describe('requests for the same at the same time', { concurrency: 4 }, () => {
     })
   }
 
+  test('an answer whose head says that it is too large lets the others go at once', async t => {
+    const { answers, crowd, come } = await startWaiting(t)
+    const replies = await crowd(3)
+    await come(1)
+    answers[0]?.writeHead(200, { ...JSON_FIELDS, 'content-length': 2 * MB })
+    answers[0]?.flushHeaders()
+    await come(3)
+    for (const nth of [1, 2]) give(answers[nth])
+    answers[0]?.end(Buffer.alloc(2 * MB, '0'))
+    const sizes = (await Promise.all(replies)).map(({ body }) => body.length)
+    assert.deepEqual(sizes.toSorted(), [2, 2, 2 * MB])
+  })
+
   test('an answer that shows late that it is too large goes on to the first one, and the others ask', async t => {
     const { answers, crowd, come } = await startWaiting(t)
     const replies = await crowd(3)

@@ -3,7 +3,7 @@ import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { compilePaths } from '../src/policy/path-rules.ts'
-import { age, cacheFor10s, counted, MB, startCached, status } from './cache-rig.ts'
+import { age, cacheFor10s, counted, give, MB, startCached, startWaiting, status } from './cache-rig.ts'
 import { get, valuesOf } from './caller.ts'
 import { applianceAt, eventually, startProxy } from './rig.ts'
 import { type Seen, startScripted } from './scripted-appliance.ts'
@@ -270,6 +270,30 @@ test('a field that goes no further because Connection names it does not pass for
   assert.equal(status(await ask({ ...versioned, connection: 'close, X-Api-Version' })), 'fwd=bypass')
   const reply = await get(url, '/box/x', versioned)
   assert.deepEqual([reply.text, status(reply)], ['{"nth":2}', 'fwd=uri-miss; stored'])
+})
+
+test('the connection to the appliance is used again, whatever became of those who asked over it', async t => {
+  const { answers, leaver, crowd, come, ask } = await startWaiting(t, { cache: { ttl: 0, staleIfError: 60_000 } })
+  const served = async (nth: number, code = 200, size = 2) => {
+    await come(nth)
+    give(answers[nth - 1], Buffer.alloc(size, '1'), {}, code)
+  }
+  const [alone] = await crowd(1)
+  await served(1)
+  await alone
+  const first = await leaver()
+  const [other] = await crowd(1)
+  await come(2)
+  await first.leave()
+  await served(2)
+  await other
+  const [stale] = await crowd(1)
+  await served(3, 503)
+  assert.match(status((await stale) ?? assert.fail()), /^fwd=stale; fwd-status=503/)
+  const conditional = ask({ 'if-none-match': '"a"' })
+  await served(4, 200, 50_000)
+  await conditional
+  assert.equal(new Set(answers.map(({ req }) => req.socket)).size, 1)
 })
 
 test('the cache of one appliance says nothing of another, although both are configured alike', async t => {

@@ -39,13 +39,6 @@ export class Audience {
     if (this.streaming === asking) this.streaming = undefined
   }
 
-  /** Takes out all who wait. */
-  takeWaiting(): Asking[] {
-    const all = [...this.waiting]
-    this.waiting.clear()
-    return all
-  }
-
   #left(asking: Asking): void {
     this.remove(asking)
     if (this.isEmpty) this.#deserted()

@@ -154,7 +154,8 @@ export class Flight implements Relay {
     this.#letGo()
     this.#forgetOlder(answer)
     const hasWaited = this.#audience.waiting.delete(first)
-    for (const asking of this.#audience.takeWaiting()) this.#sendAlone(asking)
+    for (const asking of this.#audience.waiting) this.#sendAlone(asking)
+    this.#audience.waiting.clear()
     if (hasWaited && !this.#isHad(first, answer)) this.#audience.streaming = first
     if (this.#audience.streaming === undefined) this.#close()
     else if (!hasBegun || hasWaited) this.#sendHead(this.#audience.streaming, answer)
@@ -191,15 +192,14 @@ export class Flight implements Relay {
     const answer = new HeldAnswer({ arriving, request: first.request, clock: appliance.clock })
     if (isKept) cache.keep(first.key, answer)
     const { elapsed } = answer
-    for (const asking of this.#audience.takeWaiting()) {
+    for (const asking of [...this.#audience.waiting]) {
       const { request, account, why, wishes } = asking
       const own = isKept ? storedStatus(why) : forwardedStatus(why)
-      if (asking !== first && !(answer.isFor(request.headers) && answer.satisfies(wishes, elapsed))) {
-        this.#sendAlone(asking)
-        continue
-      }
-      account.firstByte = account.duration
-      answer.give(asking, elapsed, asking === first ? own : collapsedStatus(why))
+      if (asking === first || (answer.isFor(request.headers) && answer.satisfies(wishes, elapsed))) {
+        account.firstByte = account.duration
+        answer.give(asking, elapsed, asking === first ? own : collapsedStatus(why))
+      } else this.#sendAlone(asking)
+      this.#audience.remove(asking)
     }
   }
 
