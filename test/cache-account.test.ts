@@ -2,8 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { buildApp } from '../src/app.ts'
 import { openGuard } from '../src/config/configuration.ts'
+import { observersOf } from '../src/observers.ts'
 import type { Account } from '../src/proxy/account.ts'
 import { Guard } from '../src/proxy/guard.ts'
+import { Placeholders } from '../src/proxy/placeholder.ts'
+import { Redactor } from '../src/redactor.ts'
 import { arrivals, give, startWaiting } from './cache-rig.ts'
 import { type Call, call } from './caller.ts'
 import { type Context, eventually, silent } from './rig.ts'
@@ -12,9 +15,21 @@ import { type Context, eventually, silent } from './rig.ts'
 async function start(t: Context) {
   const box = await startWaiting(t, { cache: { ttl: 10_000, staleIfError: 60_000 } })
   const accounts: Account[] = []
-  const guard = await Guard.open(openGuard, ['box'])
+  const { appliances, configuration } = box.server
+  const guard = await Guard.open(openGuard, ['box'], new Placeholders(() => Date.now()))
+  const observers = await observersOf({
+    configuration,
+    version: '0',
+    log: silent,
+    redactor: new Redactor(),
+    audit: undefined,
+    appliances: () => appliances,
+    listenerCertificate: () => undefined,
+  })
   const app = await buildApp({
-    appliances: box.server.appliances,
+    ...observers,
+    appliances,
+    servedAt: () => [],
     root: () => undefined,
     guard: () => guard,
     version: '0',
