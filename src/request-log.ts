@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { Account, EndedRequest } from './proxy/account.ts'
+import { parameterNamesOf, pathOf } from './proxy/shown-path.ts'
 
 /** So much of a path is written, in characters: whoever calls must not fill the log. */
 const LONGEST_PATH = 1_024
@@ -52,22 +53,11 @@ function isRoutine({ appliance, path, failure }: Account): boolean {
 
 /** The path with the names of its query and none of their values: those can be anything, secrets too. */
 export function shownPath(url: string): string {
-  const at = url.indexOf('?')
-  const path = at === -1 ? url : `${url.slice(0, at)}?${namesOf(url.slice(at + 1))}`
+  const names = parameterNamesOf(url)
+  const path = names === '' ? pathOf(url) : `${pathOf(url)}?${names}`
   const short = path.length > LONGEST_PATH ? `${path.slice(0, LONGEST_PATH)}…` : path
   // What a terminal would obey is no character of a path.
   return short.replace(/[^\x21-\x7e…]/g, encodeURIComponent)
-}
-
-function namesOf(query: string): string {
-  return query
-    .split('&')
-    .map(pair => {
-      const at = pair.indexOf('=')
-      if (at !== -1) return pair.slice(0, at)
-      return pair === '' ? '' : '…'
-    })
-    .join('&')
 }
 
 function rounded(milliseconds: number): number {

@@ -139,9 +139,10 @@ test('an answer that is cut off midway is a line that says so', async t => {
 test('a path is written with the names of its query and without their values', () => {
   for (const [path, shown] of [
     ['/a', '/a'],
-    ['/a?', '/a?'],
-    ['/a?b=1&c=2=3&&d', '/a?b&c&&…'],
-    ['/a?the-whole-query-is-a-secret', '/a?…'],
+    ['/a?', '/a'],
+    ['/a?b=1&c=2=3&&d', '/a?b&c&*'],
+    ['/a?b=1&b=2', '/a?b'],
+    ['/a?the-whole-query-is-a-secret', '/a?*'],
     ['/a?x=?&y=/', '/a?x&y'],
     ['/%7Etilde/(1)?$filter=a', '/%7Etilde/(1)?$filter'],
     ['/\u009b31m\u00e9\u0007', '/%C2%9B31m%C3%A9%07'],
