@@ -26,6 +26,7 @@ const { metafile } = await build({
   metafile: true,
   logLevel: 'warning',
 })
+refuseLateRequires(metafile)
 // What browsers load of the status page.
 cpSync('src/status/page/assets', join(outdir, 'assets'), { recursive: true })
 writeFileSync(join(outdir, 'licences.txt'), licences(Object.keys(metafile.inputs)))
@@ -43,4 +44,15 @@ function licence(folder) {
   const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
   const file = readdirSync(folder).find(entry => /^licen[cs]e/i.test(entry))
   return `${name} ${version} (${license})\n\n${file === undefined ? '' : readFileSync(join(folder, file), 'utf8')}`
+}
+
+/** A module of the older kind that a module of ours imports on demand would have none of its names here. */
+function refuseLateRequires({ inputs }) {
+  for (const [input, { imports }] of Object.entries(inputs)) {
+    const late = imports.filter(({ kind, path }) => kind === 'dynamic-import' && inputs[path]?.format === 'cjs')
+    if (!input.includes('node_modules/') && late.length > 0)
+      throw new Error(
+        `${input} imports ${late[0].path} on demand: let it import a module of its own that does so at once`,
+      )
+  }
 }

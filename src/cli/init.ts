@@ -42,7 +42,7 @@ async function writeAsked(file: string, shown: string, io: Io): Promise<{ name: 
   await checkPlace(file, shown)
   const [{ askForAppliance, secretFile }, { stringify }] = await Promise.all([
     import('./init-questions.ts'),
-    import('yaml'),
+    import('./yaml.ts'),
   ])
   const answers = await askForAppliance(file, io)
   const secret = secretFile(file, answers.name)

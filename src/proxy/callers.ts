@@ -74,7 +74,7 @@ export class Callers {
     placeholders: Placeholders,
   ): Promise<Callers | undefined> {
     if (configured.length === 0) return undefined
-    const { RateLimiterMemory } = await import('rate-limiter-flexible')
+    const { RateLimiterMemory } = await import('./failed-attempts.ts')
     const failures = new RateLimiterMemory({ points: FAILURES, duration: MINUTE })
     return new Callers(await Promise.all(configured.map(known)), placeholders, failures)
   }
