@@ -10,7 +10,7 @@ const SIMULATOR_BOUND = 20_000
 
 /** One process with as many appliances as it is to hold, all of them one simulator. */
 export const fleet: Contestant = {
-  name: `veeam-auth-proxy, ${APPLIANCES.toLocaleString('en')} appliances`,
+  name: `veeam-auth-proxy with ${APPLIANCES} appliances`,
   kind: 'fleet',
   ownPath: '/-/livez',
   available: notBuilt,
