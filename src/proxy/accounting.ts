@@ -37,7 +37,7 @@ export function openAccount(
   account.trace = beginTrace?.(request.raw)
   reply.header('x-request-id', id)
   // Not Fastify's onResponse: nobody hears it when an answer does not come to its end.
-  raw.on('close', () => {
+  raw.once('close', () => {
     account.end()
     const status = raw.headersSent ? raw.statusCode : CALLER_LEFT
     const ended = { method, status, id, whole: raw.writableFinished }

@@ -224,7 +224,9 @@ class Forwarding implements Asked {
   }
 
   #closed(): void {
+    // Told twice where a connection ends with answers behind one another: a place is left once.
     this.#entered?.leave()
+    this.#entered = undefined
     if (!this.response.writableFinished) this.#abort?.(new CallerLeft())
   }
 }
