@@ -5,8 +5,8 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { StateDirectory, type StateDirectoryParts } from '../src/state/store.ts'
+import { builtProgram } from './built.ts'
 import type { Context } from './rig.ts'
 
 export const key = 'a key that nobody would guess'
@@ -37,8 +37,8 @@ export function marked(value: unknown): number | undefined {
 
 /** A process of its own, see store-child.ts; killed with the test. It waits for `begin`. */
 export function startChild(t: Context, directory: string, task: 'save' | 'hold' | 'leave') {
-  const script = fileURLToPath(new URL('store-child.ts', import.meta.url))
-  const child = spawn(process.execPath, ['--import', 'tsx', script, directory, task], {
+  const script = builtProgram('test/store-child.ts')
+  const child = spawn(process.execPath, [script, directory, task], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   t.after(() => child.kill('SIGKILL'))
