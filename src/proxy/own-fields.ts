@@ -23,5 +23,6 @@ export function ownFieldsOf(response: ServerResponse): readonly (readonly [name:
 
 /** What one caller gets beside the appliance's fields, flat: what was set by `setOwnField`, and the request's id. */
 export function callersFields(response: ServerResponse, { id }: { id: string }): string[] {
-  return [...ownFieldsOf(response).flat(), 'X-Request-Id', id]
+  const fields = own.get(response)
+  return fields === undefined ? ['X-Request-Id', id] : [...fields.flat(), 'X-Request-Id', id]
 }

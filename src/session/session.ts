@@ -15,6 +15,7 @@ import { type Credentials, type Granted, SignIn } from './sign-in.ts'
 const JUMP = 5_000
 /** An appliance that rejects fresh tokens must not be asked for ever more of them. */
 const FORCED_INTERVAL = 10_000
+const SECOND = 1_000
 /** When a caller may ask again where a person has to do something first, in milliseconds. */
 const A_PERSON = 60_000
 /** How long a request may wait for a sign-in that is under way. */
@@ -246,7 +247,7 @@ export class Session {
       since: live?.since ?? this.#absentSince,
       grantedAt: live?.sent.wall,
       expiresAt: live?.expires.wall,
-      renewsAt: this.#due === undefined ? undefined : Math.round(clock.wall() + until(clock, this.#due)),
+      renewsAt: this.#due && momentOnWall(clock, this.#due),
       lastError: error && {
         code: error.failure.code,
         detail: error.failure.message,
@@ -476,6 +477,12 @@ export class Session {
       void work.then(resolve).finally(cancel)
     })
   }
+}
+
+/** When a moment comes, in epoch milliseconds; the same however often it is asked, unless one clock runs ahead. */
+function momentOnWall(clock: Clock, moment: Moment): number {
+  const reckoned = clock.wall() + until(clock, moment)
+  return Math.round(moment.wall - reckoned < SECOND ? moment.wall : reckoned)
 }
 
 function liveOf(session: KeptSession, parts: SessionParts): LiveSession | undefined {

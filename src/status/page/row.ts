@@ -44,8 +44,7 @@ export function rowOf(appliance: Appliance, history: History): Row {
     product: product.title,
     version: apiVersion ?? traffic.version,
     url: origin,
-    // To a tenth of a second: the two clocks that it is reckoned from do not tick together.
-    session: { ...session, renewsAt: session.renewsAt && Math.round(session.renewsAt / 100) * 100 },
+    session,
     shown: shown(session),
     traffic,
     trust,

@@ -9,6 +9,7 @@ const LONGEST_SHARE = 50
 const HEARTBEAT = 10_000
 /** How long a reader may leave what it was sent unread before it is dropped. It comes back by itself. */
 const PATIENCE = 15_000
+const LEAST_LOOKS = 3
 /** Pages that may watch at the same time. */
 const MOST = 64
 
@@ -25,6 +26,8 @@ interface Watching extends Watcher {
   seen: Map<string, Parts>
   heardAt: number
   blockedSince: number | undefined
+  /** Looks since then. */
+  blockedLooks: number
 }
 
 /** The markup of each cell and, as JSON, what the row is sorted by. */
@@ -52,7 +55,7 @@ export class Watchers {
   /** Answers with a stream of events, beginning with everything there is. */
   add(watcher: Watcher): void {
     const { response } = watcher
-    const watching: Watching = { ...watcher, seen: new Map(), heardAt: 0, blockedSince: undefined }
+    const watching: Watching = { ...watcher, seen: new Map(), heardAt: 0, blockedSince: undefined, blockedLooks: 0 }
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
     response.once('close', () => this.#all.delete(watching))
     this.#all.add(watching)
@@ -85,7 +88,9 @@ export class Watchers {
 function tell(watching: Watching, all: ReadonlyMap<string, Parts>): void {
   const { response, blockedSince, heardAt, seen, maySee } = watching
   if (blockedSince !== undefined) {
-    if (Date.now() - blockedSince > PATIENCE) response.destroy()
+    watching.blockedLooks += 1
+    // After a standstill of the whole process a reader must have had its turn before it is judged.
+    if (watching.blockedLooks >= LEAST_LOOKS && Date.now() - blockedSince > PATIENCE) response.destroy()
     return
   }
   const now = new Map([...all].filter(([name]) => maySee(name)))
@@ -101,6 +106,7 @@ function tell(watching: Watching, all: ReadonlyMap<string, Parts>): void {
   const names = isSame ? {} : { names: [...now.keys()] }
   if (response.write(`data: ${JSON.stringify({ now: Date.now(), rows, ...names })}\n\n`)) return
   watching.blockedSince = Date.now()
+  watching.blockedLooks = 0
   response.once('drain', () => {
     watching.blockedSince = undefined
   })
