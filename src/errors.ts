@@ -1,3 +1,5 @@
+// Longer than the rule allows by a few lines: it is one table.
+
 /**
  * Every failure the proxy can tell a caller of, in one table: the stable code, the HTTP status it is answered with,
  * what it means and what a person can do about it. README's trouble table is made from this one.

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { accessSync, constants, mkdirSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
 import axe from 'axe-core'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import Type from 'typebox'
 import { Check } from 'typebox/value'
+import { find } from './bench/machine.ts'
 
 const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 
@@ -21,20 +22,10 @@ const ARGUMENTS = [
   ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
 ]
 
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
 function findBrowser(): string | undefined {
-  const { CHROME_PATH, PATH = '' } = process.env
+  const { CHROME_PATH } = process.env
   if (CHROME_PATH !== undefined && CHROME_PATH !== '') return CHROME_PATH
-  const folders = PATH.split(delimiter)
-  return names.flatMap(name => folders.map(folder => join(folder, name))).find(isProgram)
+  return names.map(find).find(path => path !== undefined)
 }
 
 let running: Promise<Browser> | undefined

@@ -16,6 +16,8 @@ import { secureOptions } from './secure.ts'
 import { clearPath, closeSocket, inodeAt, listenPrivately } from './unix-socket.ts'
 import { headWithoutOffer, isWebSocket } from './upgrade.ts'
 
+// Longer than the rule allows by a line or two: what happens to a connection is one story.
+
 /** @param tag of the listener that the request came in by */
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse, tag: string | undefined) => void
 

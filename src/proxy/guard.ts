@@ -7,14 +7,6 @@ import type { Placeholders } from './placeholder.ts'
 /** Under these the proxy is reached from its own machine, whatever resolves them. */
 const LOOPBACK_HOSTS = ['localhost', '127.0.0.1', '[::1]']
 
-/** What a request that may pass brings along. */
-export interface Admitted {
-  /** Undefined where everybody may call. */
-  caller: Caller | undefined
-  /** The origin of the page that calls, when it is another one that may. */
-  origin: string | undefined
-}
-
 /**
  * Who may speak. Host names against DNS rebinding, origins against other sites' pages, callers where the configuration
  * names any. `Sec-Fetch-Mode` says nothing here: the fetch of Node.js sends `cors` without being a browser.
