@@ -1,10 +1,20 @@
 import type { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { Chain, Link } from '../chain.ts'
+
+class Owed extends Link {
+  readonly response: ServerResponse
+
+  constructor(response: ServerResponse) {
+    super()
+    this.response = response
+  }
+}
 
 /** The answers that a listener owes. */
 export class InFlight {
-  readonly #all = new Set<ServerResponse>()
+  readonly #all = new Chain<Owed>()
   /** Those that came behind another one on their connection. */
   readonly #queued = new Map<Duplex, Set<ServerResponse>>()
 
@@ -12,23 +22,24 @@ export class InFlight {
     return this.#all.size
   }
 
-  [Symbol.iterator](): Iterator<ServerResponse> {
-    return this.#all.values()
+  *[Symbol.iterator](): Iterator<ServerResponse> {
+    for (const { response } of this.#all) yield response
   }
 
   /** @param onClose when it is answered, or nobody waits for it any more */
   add(response: ServerResponse, onClose: () => void): void {
-    this.#all.add(response)
+    const owed = new Owed(response)
+    this.#all.add(owed)
     if (response.socket === null) this.#queue(response)
     response.once('close', () => {
-      this.#all.delete(response)
+      this.#all.delete(owed)
       onClose()
     })
   }
 
   /** Those of one connection, in the order in which they are answered. */
   of(socket: Duplex): ServerResponse[] {
-    return [...this.#all].filter(({ req }) => req.socket === socket)
+    return [...this].filter(({ req }) => req.socket === socket)
   }
 
   /**

@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici'
 import { Failure } from '../errors.ts'
 import type { LiveSession } from '../session/live.ts'
 import type { Sending } from '../upstream/client.ts'
-import type { Awaited, Deadlines } from '../upstream/deadlines.ts'
+import { Awaited, type Deadlines } from '../upstream/deadlines.ts'
 import type { Account } from './account.ts'
 import { DecodedBody } from './decoded-body.ts'
 import type { Downstream } from './downstream.ts'
@@ -57,7 +57,7 @@ export interface Asked extends Standpoint {
  * One answer of the appliance on its way down. It has the older of undici's two forms of handler: the newer one is
  * wrapped around it, with an object of every answer's fields that nothing here would read (5 % of forwarding).
  */
-export class Answer implements Dispatcher.DispatchHandler, Awaited {
+export class Answer extends Awaited implements Dispatcher.DispatchHandler {
   deadlines: Deadlines | undefined
   readonly live: LiveSession
   readonly sending: Followed
@@ -80,6 +80,7 @@ export class Answer implements Dispatcher.DispatchHandler, Awaited {
   #ended = false
 
   constructor(asked: Asked, live: LiveSession, sending: Followed) {
+    super()
     this.#asked = asked
     this.live = live
     this.sending = sending

@@ -4,7 +4,7 @@ import type { Dispatcher } from 'undici'
 import type { Appliance } from '../appliance.ts'
 import { Failure } from '../errors.ts'
 import type { LiveSession } from '../session/live.ts'
-import type { Awaited, Deadlines } from '../upstream/deadlines.ts'
+import { Awaited, type Deadlines } from '../upstream/deadlines.ts'
 import { upstreamFailure } from '../upstream/failure.ts'
 import { bringsBody } from './body.ts'
 import { fieldsDown, fieldsUp } from './fields.ts'
@@ -84,7 +84,7 @@ class CallerLeft extends Error {
 }
 
 /** One attempt. It takes a connection of its own, which would be lost to the pool in any case. */
-class Handshake implements Dispatcher.DispatchHandler, Awaited {
+class Handshake extends Awaited implements Dispatcher.DispatchHandler {
   readonly #appliance: Appliance
   readonly #forwarded: Forwarded
   readonly #offer: Offer
@@ -96,6 +96,7 @@ class Handshake implements Dispatcher.DispatchHandler, Awaited {
   #over = false
 
   constructor(appliance: Appliance, forwarded: Forwarded, offer: Offer, live: LiveSession) {
+    super()
     this.#appliance = appliance
     this.#forwarded = forwarded
     this.#offer = offer

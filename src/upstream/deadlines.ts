@@ -1,7 +1,12 @@
+import { Chain, Link } from '../chain.ts'
+
 /** Something that has to begin within a time. */
-export interface Awaited {
+export abstract class Awaited extends Link {
+  /** On the clock of `performance.now()`. */
+  due = 0
+
   /** Called once when it has not. */
-  expire(): void
+  abstract expire(): void
 }
 
 /** Milliseconds between two looks, as a share of the time that is allowed. */
@@ -13,7 +18,7 @@ const GRAIN = 8
  */
 export class Deadlines {
   readonly #time: number
-  readonly #due = new Map<Awaited, number>()
+  readonly #awaited = new Chain<Awaited>()
   #timer: NodeJS.Timeout | undefined
 
   /** @param time in milliseconds */
@@ -22,22 +27,22 @@ export class Deadlines {
   }
 
   add(awaited: Awaited): void {
-    this.#due.set(awaited, performance.now() + this.#time)
+    awaited.due = performance.now() + this.#time
+    this.#awaited.add(awaited)
     this.#timer ??= setInterval(() => this.#look(), Math.max(10, this.#time / GRAIN)).unref()
   }
 
   delete(awaited: Awaited): void {
-    this.#due.delete(awaited)
+    this.#awaited.delete(awaited)
   }
 
   #look(): void {
     const now = performance.now()
-    for (const [awaited, due] of this.#due) {
-      if (due > now) break
-      this.#due.delete(awaited)
-      awaited.expire()
+    for (let { first } = this.#awaited; first !== undefined && first.due <= now; { first } = this.#awaited) {
+      this.#awaited.delete(first)
+      first.expire()
     }
-    if (this.#due.size > 0) return
+    if (this.#awaited.size > 0) return
     clearInterval(this.#timer)
     this.#timer = undefined
   }
