@@ -1,20 +1,15 @@
-import { randomUUID } from 'node:crypto'
+import type { RequestListener } from 'node:http'
 import underPressure from '@fastify/under-pressure'
-import Fastify, {
-  type FastifyBaseLogger,
-  type FastifyInstance,
-  type FastifyReply,
-  type FastifyRequest,
-  LogController,
-} from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { Failure, messageOf } from './errors.ts'
-import { type Accounting, accountForEverything, openAccount } from './proxy/accounting.ts'
+import { type Accounting, accountFor, accountForEverything, requestId } from './proxy/accounting.ts'
 import { mayUse } from './proxy/callers.ts'
 import type { Guard } from './proxy/guard.ts'
 import { guardEverything } from './proxy/guard-hook.ts'
 import { routedUrl } from './proxy/mount.ts'
 import { proxy } from './proxy/plugin.ts'
 import { problemBody, problemFields } from './proxy/problem.ts'
+import { shortcut } from './proxy/shortcut.ts'
 import { bringsItsProof } from './proxy/sign-in.ts'
 import { type StatusParts, status } from './status/plugin.ts'
 
@@ -35,8 +30,8 @@ export interface AppParts extends Accounting, StatusParts {
 /** A start of a thousand appliances lags less than this; a process that lags more does not keep up. */
 const LONGEST_DELAY = 3_000
 
-/** A Fastify instance with every route, which does not listen: `routing` takes the requests of any server. */
-export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
+/** Everything that is served, by whatever server: a Fastify instance that does not listen, and a way around it. */
+export async function buildApp(parts: AppParts): Promise<RequestListener> {
   const app = Fastify({
     loggerInstance: parts.log,
     logController: new LogController({ disableRequestLogging: true }),
@@ -49,10 +44,10 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     // A path that the router cannot decode, before any hook.
     frameworkErrors(error, request, reply) {
       const failure = failureOf(error)
-      openAccount(request, reply, parts).failure = failure.code
+      accountFor(request, reply, parts).failure = failure.code
       answer(reply, failure)
     },
-    genReqId: request => requestId(request.headers['x-request-id']),
+    genReqId: ({ headers }) => requestId(headers),
   })
   accountForEverything(app, parts)
   guardEverything(app, parts.guard, (request, guard) => bringsItsProof(request, parts.appliances, guard))
@@ -77,7 +72,10 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   await app.register(status, parts)
   await app.register(proxy, parts)
   await app.ready()
-  return app
+  const takes = shortcut({ ...parts, isOverloaded: () => app.isUnderPressure() })
+  return (request, response) => {
+    if (!takes(request, response)) app.routing(request, response)
+  }
 }
 
 /** The proxy's own pages go on: they say that the process lives, and what it is doing. */
@@ -96,9 +94,4 @@ function failureOf(error: unknown): Failure {
   const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
   if (status >= 400 && status < 500) return new Failure('BAD_REQUEST', messageOf(error), { cause: error })
   return new Failure('INTERNAL', 'See the log.', { cause: error })
-}
-
-/** The caller's own where it is fit to be written down. */
-function requestId(given: string | string[] | undefined): string {
-  return typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given) ? given : randomUUID()
 }

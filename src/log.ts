@@ -29,7 +29,16 @@ export function createLog(level: string, redactor: Redactor, destination: Destin
     hooks: { streamWrite: line => redactor.clean(line) },
     serializers: { err: describeError },
   }
-  return pino(options, destination)
+  const log = pino(options, destination)
+  writers.set(log, line => destination.write(redactor.clean(line)))
+  return log
+}
+
+const writers = new WeakMap<Logger, (line: string) => void>()
+
+/** What takes whole lines to where a log of `createLog` is written, whatever its level, without any known secret. */
+export function lineWriter(log: Logger): (line: string) => void {
+  return writers.get(log) ?? (() => undefined)
 }
 
 /** Writes at another level from now on, and says so whichever of the two is the quieter one. */

@@ -114,11 +114,11 @@ export class ProxyServer {
       log,
       handle(request, response, tag) {
         if (tag !== undefined) bind(request, tag)
-        app.routing(request, response)
+        app(request, response)
       },
       onUpgrade(request, socket, head, tag) {
         if (tag !== undefined) bind(request, tag)
-        app.routing(request, offeredResponse(request, socket, head))
+        app(request, offeredResponse(request, socket, head))
       },
       names: () => (server?.configuration ?? configuration).appliances.map(({ name }) => `${name}.localhost`),
       authorityDirectory: parts.authorityDirectory,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { buildApp } from '../src/app.ts'
 import { openGuard } from '../src/config/configuration.ts'
+import { Listener } from '../src/listen/listener.ts'
 import { observersOf } from '../src/observers.ts'
 import type { Account } from '../src/proxy/account.ts'
 import { Guard } from '../src/proxy/guard.ts'
@@ -38,8 +39,9 @@ async function start(t: Context) {
     reload: async () => undefined,
     onRequest: account => accounts.push(account),
   })
-  t.after(() => app.close())
-  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  const listener = await Listener.open({ address: { host: '127.0.0.1', port: 0 } }, app)
+  t.after(() => listener.close(0))
+  const { url } = listener
   const told = async (count: number) => {
     await eventually(`${count} accounts`, () => accounts.length >= count)
     return accounts.splice(0)

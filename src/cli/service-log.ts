@@ -6,7 +6,7 @@ import type { Io } from './command.ts'
 /** Bytes that may wait for a reader that has stopped reading; what comes beyond is dropped, and requests go on. */
 const LONGEST_BACKLOG = 16_777_216
 /** Characters that are written together, and the milliseconds that a line waits for others. */
-const BATCH = 8_192
+const BATCH = 65_536
 const LONGEST_DELAY = 50
 /** How long the end of the process waits for a slow reader, in milliseconds. */
 const LONGEST_FLUSH = 1_000

@@ -26,12 +26,12 @@ export class InFlight {
     for (const { response } of this.#all) yield response
   }
 
-  /** @param onClose when it is answered, or nobody waits for it any more */
+  /** @param onClose when it is answered, or nobody waits for it any more; may be called twice */
   add(response: ServerResponse, onClose: () => void): void {
     const owed = new Owed(response)
     this.#all.add(owed)
     if (response.socket === null) this.#queue(response)
-    response.once('close', () => {
+    response.on('close', () => {
       this.#all.delete(owed)
       onClose()
     })

@@ -57,6 +57,10 @@ export class Account {
     return (this.#ended ?? performance.now()) - this.started
   }
 
+  get hasEnded(): boolean {
+    return this.#ended !== undefined
+  }
+
   end(): void {
     this.#ended = performance.now()
   }

@@ -16,6 +16,8 @@ export class Guard {
   readonly #origins: ReadonlySet<string>
   readonly #callers: Callers | undefined
   readonly #placeholders: Placeholders
+  /** The latest `Host` that was found to be served. */
+  #served: string | undefined
 
   private constructor(parts: {
     hosts: ReadonlySet<string>
@@ -86,9 +88,17 @@ export class Guard {
     const { host } = headers
     if (host === undefined || host === '') throw new Failure('BAD_REQUEST', 'The request has no Host field.')
     let fields = 0
-    for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.toLowerCase() === 'host') fields += 1
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const name = rawHeaders[i] ?? ''
+      if (name.length === 4 && name.toLowerCase() === 'host') fields += 1
+    }
     if (fields > 1) throw new Failure('BAD_REQUEST', 'The request has more than one Host field.')
-    if (this.#hosts.has(hostName(host))) return
+    // Nearly every request names the same one as the one before it.
+    if (host === this.#served) return
+    if (this.#hosts.has(hostName(host))) {
+      this.#served = host
+      return
+    }
     throw new Failure('HOST_UNKNOWN', `Requests to the host name ${JSON.stringify(hostName(host))} are not served.`)
   }
 

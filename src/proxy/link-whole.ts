@@ -6,32 +6,36 @@ const BACKSLASH = 0x5c
 const SLASH = 0x2f
 const COLON = 0x3a
 const SPACE = 0x20
-const AUTHORITY = Buffer.from('://')
-const ROOTED = Buffer.from('"/')
 /** What a rewriter that sees the body piece by piece takes for a link in any case; see `LinkCandidate`. */
 const LONGEST = 2048
 
-interface Replacement {
+/** What of a body another text takes the place of. */
+interface Found {
   start: number
   end: number
-  by: string
+  isAbsolute: boolean
 }
 
 /**
- * The same as a `LinkRewriter` makes of a body, for one that is there as a whole: it looks for what can begin a link
- * instead of reading every byte, which is a tenth of the work. JSON that escapes anything is left to the other.
+ * The same as a `LinkRewriter` makes of a body, for one that is there as a whole: it looks for slashes, of which there are
+ * few, instead of reading every byte, which is a tenth of the work. JSON that escapes anything is left to the other.
  * @returns the body itself where it holds no link of the appliance
  */
 export function rewriteWhole(body: Buffer, from: Standpoint, format: LinkFormat): Buffer {
   if (format !== 'json' || body.includes(BACKSLASH)) return piecewise(body, from, format)
-  const found = [...absoluteIn(body, from), ...(from.mount === '' ? [] : rootedIn(body, from.mount))]
-  if (found.length === 0) return body
+  let slash = body.indexOf(SLASH)
+  if (slash === -1) return body
   const pieces: Buffer[] = []
+  const origins = originsOf(from.origin)
   let at = 0
-  for (const { start, end, by } of found.sort((a, b) => a.start - b.start)) {
-    pieces.push(body.subarray(at, start), Buffer.from(JSON.stringify(by).slice(1, -1)))
-    at = end
+  for (; slash !== -1; slash = body.indexOf(SLASH, slash + 1)) {
+    const found = body[slash - 1] === COLON ? absoluteAt(body, slash, origins) : rootedAt(body, slash, from.mount)
+    if (found === undefined) continue
+    const by = found.isAbsolute ? from.caller + from.mount : from.mount
+    pieces.push(body.subarray(at, found.start), Buffer.from(JSON.stringify(by).slice(1, -1)))
+    at = found.end
   }
+  if (pieces.length === 0) return body
   pieces.push(body.subarray(at))
   return Buffer.concat(pieces)
 }
@@ -43,22 +47,32 @@ function piecewise(body: Buffer, from: Standpoint, format: LinkFormat): Buffer {
   return rest.length === 0 ? written : Buffer.concat([written, rest])
 }
 
-/** Values that begin with the appliance's origin. */
-function absoluteIn(body: Buffer, from: Standpoint): Replacement[] {
-  const found: Replacement[] = []
-  const first = body.indexOf(AUTHORITY)
-  if (first === -1) return found
-  const bare = from.origin.toLowerCase()
-  const scheme = bare.indexOf(':')
+/** An origin as a link can spell it, in lower case. */
+interface Origins {
+  withPort: string
+  withoutPort: string
+  /** Characters before `://`. */
+  scheme: number
+}
+
+function originsOf(origin: string): Origins {
+  const bare = origin.toLowerCase()
   const port = /:\d+$/.test(bare) ? '' : bare.startsWith('https:') ? ':443' : ':80'
-  for (let at = first; at !== -1; at = body.indexOf(AUTHORITY, at + 1)) {
-    const start = at - scheme
-    if (body[start - 1] !== QUOTE) continue
-    const cut = endOf(body, start, bare + port) ?? endOf(body, start, withoutPort(bare))
-    if (cut === undefined || !isLink(body, start, cut)) continue
-    found.push({ start, end: cut, by: from.caller + from.mount })
-  }
-  return found
+  return { withPort: bare + port, withoutPort: withoutPort(bare), scheme: bare.indexOf(':') }
+}
+
+/** A value that begins with the appliance's origin. @param slash the first one behind its scheme */
+function absoluteAt(body: Buffer, slash: number, origins: Origins): Found | undefined {
+  const start = slash - 1 - origins.scheme
+  if (body[slash + 1] !== SLASH || body[start - 1] !== QUOTE) return undefined
+  const end = endOf(body, start, origins.withPort) ?? endOf(body, start, origins.withoutPort)
+  return end !== undefined && isLink(body, start, end) ? { start, end, isAbsolute: true } : undefined
+}
+
+/** A value called `href` that is relative to the root. */
+function rootedAt(body: Buffer, slash: number, mount: string): Found | undefined {
+  if (mount === '' || body[slash - 1] !== QUOTE || body[slash + 1] === SLASH || !isHref(body, slash)) return undefined
+  return { start: slash, end: slash, isAbsolute: false }
 }
 
 /** Where an origin ends that stands at `start`, in any case; undefined when it does not. */
@@ -90,16 +104,6 @@ function isName(body: Buffer, end: number): boolean {
   let at = end + 1
   while ((body[at] ?? 0x100) <= SPACE) at += 1
   return body[at] === COLON
-}
-
-/** Values called `href` that are relative to the root. */
-function rootedIn(body: Buffer, mount: string): Replacement[] {
-  const found: Replacement[] = []
-  for (let at = body.indexOf(ROOTED); at !== -1; at = body.indexOf(ROOTED, at + 1)) {
-    const start = at + 1
-    if (body[start + 1] !== SLASH && isHref(body, start)) found.push({ start, end: start, by: mount })
-  }
-  return found
 }
 
 /** @param start of the value, behind its opening quote */

@@ -1,14 +1,13 @@
 import { type IncomingMessage, METHODS } from 'node:http'
 import httpProxy from '@fastify/http-proxy'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify'
 import type { Appliance } from '../appliance.ts'
 import { Failure } from '../errors.ts'
 import { checkAccess } from './access.ts'
-import { cacheOf } from './cache.ts'
 import { type Caller, mayUse } from './callers.ts'
-import { forward } from './forward.ts'
 import type { Guard } from './guard.ts'
 import { APPLIANCE_ROUTE, type Target, targetOf } from './mount.ts'
+import { pass } from './pass.ts'
 import { type Emulated, type Emulating, emulate, emulatedIn } from './sign-in.ts'
 import { isOffer, upgrade } from './upgrade.ts'
 
@@ -28,7 +27,7 @@ const UNREAD = { 'content-type': 'application/octet-stream' }
  */
 export async function proxy(
   app: FastifyInstance,
-  parts: { appliances: ReadonlyMap<string, Appliance>; guard: () => Guard },
+  parts: { appliances: ReadonlyMap<string, Appliance>; guard: () => Guard; log: FastifyBaseLogger },
 ): Promise<void> {
   for (const method of FORWARDED_METHODS) app.addHttpMethod(method, { hasBody: true, overrideExisting: true })
   app.addHook('onRequest', (request, _, done) => {
@@ -61,9 +60,7 @@ export async function proxy(
         void upgrade(appliance, forwarded)
         return undefined
       }
-      const cache = cacheOf(appliance)
-      if (cache === undefined) forward(appliance, forwarded)
-      else cache.answer(appliance, forwarded)
+      pass(appliance, forwarded, parts.log)
       return undefined
     },
     handler() {

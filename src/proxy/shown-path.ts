@@ -4,7 +4,8 @@ const MOST = 32
 
 /** The path of a request's target, as it may be written down: without its query. */
 export function pathOf(target: string): string {
-  return target.split('?', 1)[0] ?? ''
+  const at = target.indexOf('?')
+  return at === -1 ? target : target.slice(0, at)
 }
 
 /**
