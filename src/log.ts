@@ -30,13 +30,13 @@ export function createLog(level: string, redactor: Redactor, destination: Destin
     serializers: { err: describeError },
   }
   const log = pino(options, destination)
-  writers.set(log, line => destination.write(redactor.clean(line)))
+  writers.set(log, line => destination.write(line))
   return log
 }
 
 const writers = new WeakMap<Logger, (line: string) => void>()
 
-/** What takes whole lines to where a log of `createLog` is written, whatever its level, without any known secret. */
+/** What takes whole lines to where a log of `createLog` is written: at any level, and as they are, secrets too. */
 export function lineWriter(log: Logger): (line: string) => void {
   return writers.get(log) ?? (() => undefined)
 }

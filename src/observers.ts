@@ -29,11 +29,11 @@ export interface Observed {
  * @throws ConfigurationError where tracing is on and cannot be
  */
 export async function observersOf(observed: Observed) {
-  const { configuration, version, log, audit, appliances, listenerCertificate, onEvent } = observed
+  const { configuration, version, log, redactor, audit, appliances, listenerCertificate, onEvent } = observed
   const { source } = configuration
   const tracing = configuration.tracing === true ? await openTracing({ ...observed, source }) : undefined
   const metrics = new Metrics({ version, appliances, listenerCertificate })
-  const requestLog = new RequestLog(log)
+  const requestLog = new RequestLog(log, redactor)
   const history = new History()
   return {
     metrics,

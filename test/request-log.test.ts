@@ -178,7 +178,7 @@ test('nothing of a request is looked at for the log where its level is not writt
       throw new Error('it was looked at')
     }
   }
-  const requestLog = new RequestLog(log)
+  const requestLog = new RequestLog(log, new Redactor())
   const ended = { method: 'GET', status: 200, id: 'a', whole: true }
   requestLog.write(new Untouched('/box/x', 'a'), ended)
   log.level = 'info'
@@ -188,6 +188,49 @@ test('nothing of a request is looked at for the log where its level is not writt
   log.level = 'silent'
   requestLog.write(new Untouched('/box/x', 'a'), ended)
   assert.equal(lines.length, 1)
+})
+
+test('a line is JSON whatever is in it, tells all there is to tell, and no secret', () => {
+  const lines: string[] = []
+  const redactor = new Redactor()
+  redactor.learn('a"secret\\of-somebody')
+  const log = createLog('info', redactor, { write: line => lines.push(line) })
+  const account = new Account('/x/"\\\n\u001b/a"secret\\of-somebody?"=1&limit=2', 'an:id')
+  account.caller = { name: 'a "caller" \\ of-somebody', admin: false, rule: {}, appliances: undefined, rights: '' }
+  Object.assign(account, {
+    appliance: 'box',
+    fromUpstream: true,
+    failure: 'ANSWER_BROKEN',
+    replayed: true,
+    cache: 'miss',
+  })
+  Object.assign(account, { waited: 1.26, firstByte: 2.34, bytesUp: 3, bytesDown: 4 })
+  account.end()
+  new RequestLog(log, redactor).write(account, { method: 'GET', status: 502, id: 'an:id', whole: false })
+  log.info({ id: 'an:id' }, 'by pino')
+  const [own, byPino] = lines.map(line => Object.fromEntries(jsonOf(line)))
+  const { time, durationMs, ...rest } = own ?? {}
+  assert.ok(Number(durationMs) >= 0 && Math.abs(Number(time) - Number(byPino?.time)) < 5_000)
+  assert.deepEqual(rest, {
+    level: byPino?.level,
+    id: 'an:id',
+    caller: 'a "caller" \\ of-somebody',
+    appliance: 'box',
+    method: 'GET',
+    path: '/x/"\\%0A%1B/[redacted]?*&limit',
+    status: 502,
+    source: 'upstream',
+    failure: 'ANSWER_BROKEN',
+    replayed: true,
+    cache: 'miss',
+    cutOff: true,
+    waitedMs: 1.3,
+    firstByteMs: 2.3,
+    bytesUp: 3,
+    bytesDown: 4,
+    msg: 'request',
+  })
+  assert.ok(lines.every(line => line.endsWith('}\n') && line.indexOf('\n') === line.length - 1))
 })
 
 test('the answer tells the id of its request: the one that the caller gave, or a new one', async t => {

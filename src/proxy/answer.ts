@@ -6,7 +6,7 @@ import type { Sending } from '../upstream/client.ts'
 import { Awaited, type Deadlines } from '../upstream/deadlines.ts'
 import type { Account } from './account.ts'
 import { DecodedBody } from './decoded-body.ts'
-import type { Downstream } from './downstream.ts'
+import { type Downstream, SMALL_BODY } from './downstream.ts'
 import { type AnswerFields, fieldsDown } from './fields.ts'
 import { LinkRewriter } from './link-rewriter.ts'
 import { rewriteWhole } from './link-whole.ts'
@@ -23,9 +23,6 @@ const BODILESS = new Set([204, 304])
 const WHOLE = 65_536
 
 const NOTHING = Buffer.alloc(0)
-
-/** Bodies up to this go out as text with their head, in one piece instead of two: 3 % of forwarding. In bytes. */
-const SMALL = 4_096
 
 const SENDABLE_REASON = /^[\t\x20-\x7e\x80-\xff]*$/
 
@@ -272,7 +269,7 @@ export class Answer extends Awaited implements Dispatcher.DispatchHandler {
 
 /** As text where it is small, and goes to a caller and nowhere else. */
 function endWith(response: Downstream, body: Buffer | undefined): void {
-  if (body === undefined || body.length > SMALL || !(response instanceof ServerResponse)) response.end(body)
+  if (body === undefined || body.length > SMALL_BODY || !(response instanceof ServerResponse)) response.end(body)
   else response.end(body.toString('latin1'), 'latin1')
 }
 

@@ -6,6 +6,9 @@ import type { Account } from './account.ts'
 /** Bodies up to this size are held while their request is under way, so that it can be sent again. */
 const KEPT = 65_536
 
+/** Bytes of a body that are taken in before its caller has to wait: with the usual 16 KB uploads were a tenth slower. */
+const ROOM = 131_072
+
 /** The body of a request on its way up. */
 export interface RequestBody {
   /** What to send: nothing, the whole body, or its stream. */
@@ -62,6 +65,7 @@ function unmeasured(request: IncomingMessage, account: Account, most: number): R
  */
 function streamed(request: IncomingMessage, account: Account, onChunk?: (chunk: Buffer) => void): Readable {
   const body = new Readable({
+    highWaterMark: ROOM,
     read: () => request.resume(),
     destroy(error, done) {
       request.off('data', take)

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock, Moment } from '../session/clock.ts'
 import type { ArrivingAnswer } from './arriving-answer.ts'
+import { SMALL_BODY } from './downstream.ts'
 import { staysHere } from './fields.ts'
 import type { Forwarded } from './forward.ts'
 import type { Freshness } from './freshness.ts'
@@ -38,7 +39,8 @@ export class HeldAnswer implements Validators {
   readonly status: number
   readonly #reason: string
   readonly #fields: string[]
-  readonly #body: Buffer
+  /** As text where it is small; see `SMALL_BODY`. */
+  readonly #body: Buffer | string
   readonly #freshness: Freshness
   readonly #clock: Clock
   readonly #since: Moment
@@ -55,7 +57,7 @@ export class HeldAnswer implements Validators {
     this.lastModified = lastModified
     this.etag = head.etag ?? (status === 200 && !isHead ? etagOf(body) : undefined)
     this.#reason = reason
-    this.#body = body
+    this.#body = body.length > SMALL_BODY ? body : body.toString('latin1')
     this.#freshness = freshness
     this.#clock = clock
     this.#since = since
@@ -119,7 +121,8 @@ export class HeldAnswer implements Validators {
       return
     }
     account.bytesDown = this.#body.length
-    response.end(this.#body)
+    if (typeof this.#body === 'string') response.end(this.#body, 'latin1')
+    else response.end(this.#body)
   }
 }
 

@@ -6,12 +6,26 @@ import type { Standpoint } from './links.ts'
 
 export type LinkFormat = 'json' | 'xml'
 
+/** Types that have been judged, of which an appliance has a few. */
+const formats = new Map<string, LinkFormat | 'none'>()
+const MOST_TYPES = 64
+
 /** In which format the body of an answer holds links; undefined where it can hold none that are ours to rewrite. */
 export function linkFormatOf(contentType: string | undefined): LinkFormat | undefined {
-  const media = contentType?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  if (contentType === undefined) return undefined
+  let format = formats.get(contentType)
+  if (format === undefined) {
+    format = judged(contentType)
+    if (formats.size < MOST_TYPES) formats.set(contentType, format)
+  }
+  return format === 'none' ? undefined : format
+}
+
+function judged(contentType: string): LinkFormat | 'none' {
+  const media = contentType.split(';', 1)[0]?.trim().toLowerCase() ?? ''
   if (/^application\/json$|^[^/]+\/[^/]+\+json$/.test(media)) return 'json'
   if (/^(application|text)\/xml$|^[^/]+\/[^/]+\+xml$/.test(media)) return 'xml'
-  return undefined
+  return 'none'
 }
 
 /**
