@@ -7,6 +7,7 @@ import { Awaited, type Deadlines } from '../upstream/deadlines.ts'
 import type { Account } from './account.ts'
 import { DecodedBody } from './decoded-body.ts'
 import { type Downstream, SMALL_BODY } from './downstream.ts'
+import { endWithOthers } from './end-of-turn.ts'
 import { type AnswerFields, fieldsDown } from './fields.ts'
 import { LinkRewriter } from './link-rewriter.ts'
 import { rewriteWhole } from './link-whole.ts'
@@ -270,7 +271,7 @@ export class Answer extends Awaited implements Dispatcher.DispatchHandler {
 /** As text where it is small, and goes to a caller and nowhere else. */
 function endWith(response: Downstream, body: Buffer | undefined): void {
   if (body === undefined || body.length > SMALL_BODY || !(response instanceof ServerResponse)) response.end(body)
-  else response.end(body.toString('latin1'), 'latin1')
+  else endWithOthers(response, body.toString('latin1'))
 }
 
 function flushHead(response: Downstream): void {

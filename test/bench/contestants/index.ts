@@ -10,7 +10,8 @@ import { httpProxy } from './http-proxy.ts'
 import { mitmproxy } from './mitmproxy.ts'
 import { nginx } from './nginx.ts'
 import { tlsClient } from './tls-client.ts'
-import { cached, veeamAuthProxy, withoutDefaults, withoutLog } from './veeam-auth-proxy.ts'
+import { cached, veeamAuthProxy, withoutLog } from './veeam-auth-proxy.ts'
+import { withoutDefaults } from './without-defaults.ts'
 
 /** In the order of the table, and of every round. */
 export const contestants: readonly Contestant[] = [
