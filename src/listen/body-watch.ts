@@ -1,16 +1,24 @@
 import type { IncomingMessage } from 'node:http'
+import { Chain, Link } from '../chain.ts'
 
-interface Seen {
+class Receiving extends Link {
+  readonly request: IncomingMessage
   /** Bytes that its connection had brought. */
   bytes: number
-  since: number
+  since = performance.now()
+
+  constructor(request: IncomingMessage) {
+    super()
+    this.request = request
+    this.bytes = request.socket.bytesRead
+  }
 }
 
 /** Notices bodies that stand still. One timer for all of them, and none while there are none. */
 export class BodyWatch {
   readonly #timeout: number
   readonly #onStall: (request: IncomingMessage) => void
-  readonly #receiving = new Map<IncomingMessage, Seen>()
+  readonly #all = new Chain<Receiving>()
   #timer: NodeJS.Timeout | undefined
 
   /**
@@ -24,30 +32,32 @@ export class BodyWatch {
 
   watch(request: IncomingMessage): void {
     if (!bringsBody(request)) return
-    this.#receiving.set(request, { bytes: request.socket.bytesRead, since: performance.now() })
-    request.once('close', () => this.#receiving.delete(request))
+    const receiving = new Receiving(request)
+    this.#all.add(receiving)
+    request.once('close', () => this.#all.delete(receiving))
     this.#timer ??= setInterval(() => this.#look(), Math.ceil(this.#timeout / 8)).unref()
   }
 
   #look(): void {
     const now = performance.now()
-    for (const [request, seen] of this.#receiving) {
+    for (const receiving of [...this.#all]) {
+      const { request } = receiving
       if (request.complete) {
-        this.#receiving.delete(request)
+        this.#all.delete(receiving)
         continue
       }
       const { bytesRead } = request.socket
       // Bytes that nobody has taken yet mean that it is the appliance who is slow, not the caller.
-      if (bytesRead !== seen.bytes || request.readableLength > 0) {
-        seen.bytes = bytesRead
-        seen.since = now
+      if (bytesRead !== receiving.bytes || request.readableLength > 0) {
+        receiving.bytes = bytesRead
+        receiving.since = now
         continue
       }
-      if (now - seen.since < this.#timeout) continue
-      this.#receiving.delete(request)
+      if (now - receiving.since < this.#timeout) continue
+      this.#all.delete(receiving)
       this.#onStall(request)
     }
-    if (this.#receiving.size > 0) return
+    if (this.#all.size > 0) return
     clearInterval(this.#timer)
     this.#timer = undefined
   }

@@ -6,8 +6,8 @@ import type { Sending } from '../upstream/client.ts'
 import { Awaited, type Deadlines } from '../upstream/deadlines.ts'
 import type { Account } from './account.ts'
 import { DecodedBody } from './decoded-body.ts'
-import { type Downstream, SMALL_BODY } from './downstream.ts'
-import { endWithOthers } from './end-of-turn.ts'
+import type { Downstream } from './downstream.ts'
+import { endWith } from './end-of-turn.ts'
 import { type AnswerFields, fieldsDown } from './fields.ts'
 import { LinkRewriter } from './link-rewriter.ts'
 import { rewriteWhole } from './link-whole.ts'
@@ -247,7 +247,7 @@ export class Answer extends Awaited implements Dispatcher.DispatchHandler {
     account.bytesDown += body.length
     fields.push('Content-Length', String(body.length))
     this.#writeHead(fields)
-    endWith(response, body)
+    endDownstream(response, body)
   }
 
   /** @param last piece of the body, as it arrived */
@@ -257,7 +257,7 @@ export class Answer extends Awaited implements Dispatcher.DispatchHandler {
     if (this.#sink !== undefined || this.#rewriter === undefined) {
       if (last !== undefined) account.bytesDown += last.length
       if (this.#sink !== undefined) this.#sink.end(last)
-      else endWith(response, last)
+      else endDownstream(response, last)
       return
     }
     for (const bytes of [last === undefined ? NOTHING : this.#rewriter.write(last), this.#rewriter.end()]) {
@@ -268,10 +268,9 @@ export class Answer extends Awaited implements Dispatcher.DispatchHandler {
   }
 }
 
-/** As text where it is small, and goes to a caller and nowhere else. */
-function endWith(response: Downstream, body: Buffer | undefined): void {
-  if (body === undefined || body.length > SMALL_BODY || !(response instanceof ServerResponse)) response.end(body)
-  else endWithOthers(response, body.toString('latin1'))
+function endDownstream(response: Downstream, body: Buffer | undefined): void {
+  if (response instanceof ServerResponse) endWith(response, body)
+  else response.end(body)
 }
 
 function flushHead(response: Downstream): void {

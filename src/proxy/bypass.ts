@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Failure } from '../errors.ts'
 import { type Forwarding, forwardedStatus } from './cache-status.ts'
 import type { Relay } from './downstream.ts'
+import { endWith } from './end-of-turn.ts'
 import type { Forwarded } from './forward.ts'
 import { callersFields } from './own-fields.ts'
 import { writeProblem } from './problem.ts'
@@ -63,7 +64,7 @@ export class Bypass implements Relay {
   }
 
   end(last?: Buffer): void {
-    this.#response.end(last)
+    endWith(this.#response, last)
   }
 
   fail(failure: Failure): void {

@@ -1,8 +1,5 @@
 import type { Failure } from '../errors.ts'
 
-/** Bodies up to this go out as text with their head, in one piece instead of two: 3 % of forwarding. In bytes. */
-export const SMALL_BODY = 4_096
-
 /** What an answer is written to, as Node.js does it: the caller's own response is one. */
 export interface Downstream {
   readonly closed: boolean

@@ -8,6 +8,7 @@ import { giveProblem } from './bypass.ts'
 import type { Cache } from './cache.ts'
 import { collapsedStatus, forwardedStatus, staleStatus, storedStatus } from './cache-status.ts'
 import type { Relay } from './downstream.ts'
+import { endWith } from './end-of-turn.ts'
 import { forward } from './forward.ts'
 import { LARGEST } from './freshness.ts'
 import { HeldAnswer, notModifiedOf } from './held-answer.ts'
@@ -119,7 +120,7 @@ export class Flight implements Relay {
     if (last !== undefined) this.#take(last)
     if (this.#audience.streaming !== undefined) {
       this.#audience.streaming.account.bytesDown += last?.length ?? 0
-      this.#audience.streaming.response.end(last)
+      endWith(this.#audience.streaming.response, last)
     }
     this.writableEnded = true
     if (this.#state === 'collecting' && this.#answer !== undefined) this.#complete(this.#answer)
