@@ -183,9 +183,9 @@ test('flags that do not fit are told together with their remedies', async () => 
   assert.match(lines[1] ?? '', /^command line: --port: .* from 0 to 65535/)
 })
 
-test('variables of the process that do not fit are told together with their remedies', () => {
-  const read = () => readSettings({ PORT: 'http', LOG_LEVEL: 'loud', HOST: 'http://x', CONFIG: 'x.yaml' })
-  assert.throws(read, (error: Error) => {
+test('variables of the process that do not fit are told together with their remedies', async () => {
+  const read = readSettings({ PORT: 'http', LOG_LEVEL: 'loud', HOST: 'http://x', CONFIG: 'x.yaml' })
+  await assert.rejects(read, (error: Error) => {
     assert.match(
       error.message,
       /^environment: PORT: .* Set it to the port to listen on, from 0 to 65535, or unset it\.$/m,
@@ -197,13 +197,13 @@ test('variables of the process that do not fit are told together with their reme
   })
 })
 
-test('settings come from the environment that is given, and never from that of the process', t => {
+test('settings come from the environment that is given, and never from that of the process', async t => {
   process.env.LOG_LEVEL = 'fatal'
   t.after(() => {
     delete process.env.LOG_LEVEL
   })
-  assert.deepEqual(readSettings({}), { config: 'appliances.yaml', logLevel: 'info' })
-  assert.deepEqual(readSettings({ PORT: '0', HOST: '[::1]', LOG_LEVEL: 'trace', CONFIG: '/etc/a.yaml' }), {
+  assert.deepEqual(await readSettings({}), { config: 'appliances.yaml', logLevel: 'info' })
+  assert.deepEqual(await readSettings({ PORT: '0', HOST: '[::1]', LOG_LEVEL: 'trace', CONFIG: '/etc/a.yaml' }), {
     config: '/etc/a.yaml',
     logLevel: 'trace',
     host: '::1',

@@ -4,6 +4,8 @@ import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { Ajv } from 'ajv'
+import fc from 'fast-check'
+import { Check } from 'typebox/value'
 import { parse } from 'yaml'
 import { schema } from '../src/cli/schema.ts'
 import { jsonSchema } from '../src/config/schema.ts'
@@ -68,3 +70,52 @@ test('every key in the JSON Schema has a title and a description, and every defa
   }
   assert.ok(defaults.has('listen'))
 })
+
+const scalars = ['', 'x', 'on', 'auto', 'azure', '10s', '64MB', '127.0.0.1:1', -1, 0, 1, 1.5, 70_000, true, false, null]
+const change = fc.record({
+  at: fc.array(fc.nat(20), { maxLength: 6 }),
+  key: fc.constantFrom(
+    'listen',
+    'callers',
+    'tls',
+    'cache',
+    'totp',
+    'apiVersion',
+    'stateDirectory',
+    'credentials',
+    'Odd',
+  ),
+  what: fc.constantFrom('drop', 'set', 'add'),
+  value: fc.oneof(
+    fc.constantFrom(...scalars),
+    fc.constantFrom({}, [], ['x'], [{}], { file: 'x' }, { env: 'X' }, { cert: 'a', key: 'b' }, { ca: 'x' }),
+    fc.jsonValue({ maxDepth: 2 }),
+  ),
+})
+
+test('what a start accepts without Ajv is what Ajv accepts, whatever becomes of a sound configuration', () => {
+  const fits = new Ajv({ allErrors: true }).compile(jsonSchema())
+  const sound = ['appliances.example.yaml', 'demo.yaml'].map(name => read(name))
+  const seen = { sound: 0, wrong: 0 }
+  const property = fc.property(fc.constantFrom(...sound), fc.array(change, { maxLength: 2 }), (text, changes) => {
+    const value: unknown = parse(text)
+    for (const { at, key, what, value: given } of changes) {
+      let node: unknown = value
+      for (const step of at.slice(1)) node = childrenOf(node)[step % Math.max(childrenOf(node).length, 1)] ?? node
+      if (typeof node !== 'object' || node === null) continue
+      const keys = Object.keys(node)
+      const old = keys[(at[0] ?? 0) % Math.max(keys.length, 1)] ?? key
+      if (what === 'drop') Reflect.deleteProperty(node, old)
+      else Reflect.set(node, what === 'add' ? key : old, structuredClone(given))
+    }
+    const accepted = fits(value)
+    seen[accepted ? 'sound' : 'wrong']++
+    assert.equal(Check(jsonSchema(), value), accepted, JSON.stringify(value))
+  })
+  fc.assert(property, { numRuns: 2_000 })
+  assert.ok(seen.sound > 50 && seen.wrong > 50, JSON.stringify(seen))
+})
+
+function childrenOf(node: unknown): unknown[] {
+  return typeof node === 'object' && node !== null ? Object.values(node) : []
+}

@@ -15,7 +15,7 @@ export async function authorityDirectoryFor({ options, io }: Call): Promise<stri
     import('../config/env.ts'),
     import('../listen/authority-directory.ts'),
   ])
-  const settings = readSettings(io.env)
+  const settings = await readSettings(io.env)
   const named = textOf(options.config)
   const file = named ?? settings.config
   const source = resolve(io.cwd, file)

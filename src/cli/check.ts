@@ -23,7 +23,7 @@ export const check: Command = {
       ])
     const configuration = await loadConfiguration({ config: textOf(options.config) }, io.env, io.cwd)
     // The report says everything; whoever wants the steps too asks for a detailed log.
-    const { logLevel } = readSettings(io.env)
+    const { logLevel } = await readSettings(io.env)
     const detailed = logLevel === 'debug' || logLevel === 'trace'
     const redactor = new Redactor()
     const log = logTo(io.stderr, detailed ? logLevel : 'silent', redactor, io.env)

@@ -48,7 +48,7 @@ export const demo: Command = {
     const redactor = new Redactor()
     const log = logTo(
       io.quiet === true ? io.stderr : io.stdout,
-      LOG_LEVEL ? readSettings({ LOG_LEVEL }).logLevel : 'error',
+      LOG_LEVEL ? (await readSettings({ LOG_LEVEL })).logLevel : 'error',
       redactor,
       io.env,
     )

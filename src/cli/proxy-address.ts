@@ -32,7 +32,7 @@ export async function proxyAt(call: Call): Promise<ProxyAddress> {
   const { options, io } = call
   const url = textOf(options.url)
   if (url !== undefined) return { url: url.replace(/\/+$/, ''), trust: undefined }
-  const settings = readSettings(io.env)
+  const settings = await readSettings(io.env)
   const file = textOf(options.config)
   const named = file ?? settings.config
   const { address, tls } = await listenIn(named, io.cwd, { named: file !== undefined })

@@ -109,9 +109,9 @@ async function serviceManager({ env }: Io, log: Logger): Promise<ServiceManager 
 /** @throws UsageError, or ConfigurationError where the environment names a level that there is not */
 async function levelOf(flag: string | undefined, env: Io['env']): Promise<string> {
   const { readSettings } = await import('../config/env.ts')
-  if (flag === undefined) return readSettings(env).logLevel
+  if (flag === undefined) return (await readSettings(env)).logLevel
   try {
-    return readSettings({ LOG_LEVEL: flag }).logLevel
+    return (await readSettings({ LOG_LEVEL: flag })).logLevel
   } catch (cause) {
     throw new UsageError(`--log-level ${flag} is not a level. Give ${LEVELS}.`, { cause })
   }

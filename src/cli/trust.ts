@@ -44,7 +44,7 @@ interface Writing {
 
 async function write({ call: { options, io }, origin, name, fingerprint }: Writing): Promise<number> {
   const [{ readSettings }, { openPin }] = await Promise.all([import('../config/env.ts'), import('./trust-pin.ts')])
-  const file = textOf(options.config) ?? readSettings(io.env).config
+  const file = textOf(options.config) ?? (await readSettings(io.env)).config
   const wanted = { file, directory: io.cwd, origin, name, fingerprint }
   const pin = await openPin(wanted)
   if (pin.isThere) {

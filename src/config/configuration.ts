@@ -112,8 +112,9 @@ export async function readConfiguration(
   file: string,
   env: Environment,
   directory: string = process.cwd(),
-  settings: Settings = readSettings(env),
+  given?: Settings,
 ): Promise<Configuration> {
+  const settings = given ?? (await readSettings(env))
   const source = resolve(directory, file)
   const document = await readDocument(file, source)
   const findings = new Findings({ place: document.place, name: path => path.join('.') }, document.mistakes)
@@ -132,7 +133,7 @@ export async function readConfiguration(
     key === undefined ? undefined : await attempted(findings, ['stateKey'], () => readableSecret(key, context))
   const callers = await callersOf({ entries: entry.callers, names: entries.map(([name]) => name), findings, context })
   const limits = limitsOf(entry.limits, findings)
-  check(jsonSchema(), value, findings)
+  await check(jsonSchema(), value, findings)
   findings.settle()
   const stateDirectory = typeof entry.stateDirectory === 'string' ? entry.stateDirectory : undefined
   return {

@@ -1,9 +1,5 @@
-import { Ajv } from 'ajv'
-import envSchema from 'env-schema'
 import Type, { type Static } from 'typebox'
-import { Check } from 'typebox/value'
-import { once } from './check.ts'
-import { ConfigurationError, type Mistake } from './mistake.ts'
+import { Check, Default } from 'typebox/value'
 import type { Environment } from './secret-source.ts'
 
 export const DEFAULT_FILE = 'appliances.yaml'
@@ -53,11 +49,11 @@ export interface Settings {
  * Settings of the process; an empty variable counts as none.
  * @throws ConfigurationError naming each variable that does not fit
  */
-export function readSettings(env: Environment): Settings {
+export async function readSettings(env: Environment): Promise<Settings> {
   const names = Object.keys(SettingsVariables.properties)
-  const given = Object.fromEntries(names.filter(name => env[name]).map(name => [name, env[name]]))
+  const given = Object.fromEntries(names.flatMap(name => (env[name] ? [[name, env[name]]] : [])))
   const { CONFIG, HOST, PORT, LOG_LEVEL, STATE_DIRECTORY, STATE_KEY_FILE, ALLOW_INSECURE_LISTEN, TRACING } =
-    understood(given)
+    await understood(given)
   return {
     config: CONFIG,
     logLevel: LOG_LEVEL,
@@ -71,27 +67,11 @@ export function readSettings(env: Environment): Settings {
   }
 }
 
-/** As env-schema makes its own, but for a schema that is used once. */
-function settingsAjv(): Ajv {
-  return new Ajv({ ...once, allErrors: true, removeAdditional: true, useDefaults: true, coerceTypes: true })
-}
-
-const SchemaErrors = Type.Object({ errors: Type.Array(Type.Object({ instancePath: Type.String() })) })
-
-function understood(data: Record<string, unknown>): SettingsVariables {
-  try {
-    // The schema is copied because env-schema writes to it.
-    return envSchema<SettingsVariables>({ schema: { ...SettingsVariables }, data, env: false, ajv: settingsAjv() })
-  } catch (error) {
-    if (!Check(SchemaErrors, error)) throw error
-    const names = new Set(error.errors.map(({ instancePath }) => instancePath.slice(1)))
-    throw new ConfigurationError([...names].map(mistakeIn))
-  }
-}
-
-function mistakeIn(name: string): Mistake {
-  const schema = Object.entries<object>(SettingsVariables.properties).find(([key]) => key === name)?.[1]
-  const wanted = schema && 'description' in schema ? schema.description : 'something else'
-  const message = 'the value of this variable does not fit'
-  return { place: 'environment', path: name, message, remedy: `Set it to ${wanted}, or unset it` }
+async function understood(given: Record<string, string>): Promise<SettingsVariables> {
+  const { PORT = '' } = given
+  const plain = Default(SettingsVariables, { ...given, ...(/^\d+$/.test(PORT) ? { PORT: Number(PORT) } : {}) })
+  // What is plain needs no env-schema, which takes 40 ms to load: it brings two instances of Ajv along.
+  if (Check(SettingsVariables, plain)) return plain
+  const { variablesIn } = await import('./variables.ts')
+  return variablesIn(SettingsVariables, given)
 }

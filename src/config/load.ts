@@ -35,7 +35,7 @@ export async function loadConfiguration(
   const port = await flag('--port', flags.port, portOf)
   refuseTwoSources(flags, env, findings)
   findings.settle()
-  const settings = readSettings(env)
+  const settings = await readSettings(env)
   const read =
     (await configurationFromEnvironment(env, directory)) ??
     (await readConfiguration(flags.config ?? settings.config, env, directory, settings))

@@ -65,7 +65,7 @@ export async function configurationFromEnvironment(
   const entry = entryOf(given, env)
   const context = { directory, env }
   const appliance = await applianceOf({ name: 'appliance', entry, path: [], findings, context })
-  check(applianceSchema(), entry, findings)
+  await check(applianceSchema(), entry, findings)
   findings.settle()
   if (!appliance) throw new TypeError('the appliance was refused without a finding')
   return {
@@ -76,7 +76,7 @@ export async function configurationFromEnvironment(
     source: 'environment',
     guard: openGuard,
     shutdownTimeout: millisecondsOf(undefined, DEFAULT_SHUTDOWN_TIMEOUT),
-    ...stateOf({}, readSettings(env), context),
+    ...stateOf({}, await readSettings(env), context),
   }
 }
 
