@@ -5,6 +5,36 @@ import { join } from 'node:path'
 import { build } from 'esbuild'
 
 const [outdir = 'dist'] = process.argv.slice(2)
+
+/**
+ * Of undici what speaks HTTP/1.1 to an appliance. The rest of it, fetch above all, has Node.js load its own undici too
+ * in order to be the same: 50 ms of every start together. What @fastify/reply-from knows beside this it wants for
+ * options that it is not given.
+ */
+const undici = ['Agent', 'BalancedPool', 'Client', 'Dispatcher', 'Pool']
+  .map(name => `export { default as ${name} } from 'undici/lib/dispatcher/${kebab(name)}.js'\n`)
+  .concat(
+    `export { default as buildConnector } from 'undici/lib/core/connect.js'\n`,
+    `import Dispatcher from 'undici/lib/dispatcher/dispatcher.js'\n`,
+    `import api from 'undici/lib/api/index.js'\n`,
+    `Object.assign(Dispatcher.prototype, api)\n`,
+  )
+  .join('')
+
+/** Packages of which a part is enough for `serve`: that part, as a module. */
+const parts = { undici }
+
+const inParts = {
+  name: 'parts of packages',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^undici$/ }, ({ path, importer }) =>
+      // Commands that ask the running proxy want `request`, and are in no hurry.
+      /\bsrc.cli\b/.test(importer) ? undefined : { path, namespace: 'part' },
+    )
+    onLoad({ filter: /./, namespace: 'part' }, ({ path }) => ({ contents: parts[path], resolveDir: import.meta.dirname }))
+  },
+}
+
 rmSync(outdir, { recursive: true, force: true })
 const { metafile } = await build({
   entryPoints: ['src/main.ts'],
@@ -23,6 +53,7 @@ const { metafile } = await build({
   external: ['@opentelemetry/*'],
   // Modules of the older kind among the dependencies ask for Node.js' own by `require`.
   banner: { js: "import{createRequire as requireOf}from'node:module';const require=requireOf(import.meta.url);" },
+  plugins: [inParts],
   metafile: true,
   logLevel: 'warning',
 })
@@ -55,4 +86,8 @@ function refuseLateRequires({ inputs }) {
         `${input} imports ${late[0].path} on demand: let it import a module of its own that does so at once`,
       )
   }
+}
+
+function kebab(name) {
+  return name.replace(/(?<=[a-z])[A-Z]/g, '-$&').toLowerCase()
 }
