@@ -177,7 +177,7 @@ describe('the npm package', () => {
   test('holds what runs, what it is configured from, and its papers', () => {
     const others = files.filter(
       file =>
-        !/^dist\/(?:[^/]+\.js|licences\.txt|assets\/.+)$|^config\/|^(package\.json|[A-Z]+\.md|LICENSE)$/.test(file),
+        !/^dist\/(?:[^/]+\.c?js|licences\.txt|assets\/.+)$|^config\/|^(package\.json|[A-Z]+\.md|LICENSE)$/.test(file),
     )
     assert.deepEqual(others, [])
     for (const wanted of [
