@@ -8,7 +8,7 @@ import { onFreePort } from './on-free-port.ts'
 import type { ServiceManager } from './service-manager.ts'
 import { untilStopped } from './until-stopped.ts'
 import { version } from './version.ts'
-import { optimizeWasmLater } from './wasm-budget.ts'
+import { leaveWasmUnoptimized } from './wasm.ts'
 import { startSmall } from './young-generation.ts'
 
 /** How much longer than requests in flight the end may take, for signing out, in milliseconds. */
@@ -28,7 +28,7 @@ export const serve: Command = {
   ],
   async run({ options, io }) {
     startSmall()
-    optimizeWasmLater()
+    leaveWasmUnoptimized()
     const [
       { loadConfiguration },
       { watchFiles },
