@@ -24,7 +24,9 @@ export class Chain<T extends Link> {
     return this.#size
   }
 
+  /** Moves it to the end if it is in it already. */
   add(link: T): void {
+    this.delete(link)
     const last = this.#last
     link.chain = this
     link.before = last

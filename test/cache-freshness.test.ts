@@ -135,7 +135,8 @@ describe('what a caller wants of the cache', { concurrency: 4 }, () => {
   test('only-if-cached gets 504 of the proxy when there is nothing fresh, and the appliance gets no request', async t => {
     const { ask, clock, count } = await startCached(t)
     const refused = async (wants = 'only-if-cached') => {
-      const reply = await ask({ 'cache-control': wants })
+      const reply = await ask({ 'cache-control': wants, 'x-request-id': 'an:id' })
+      assert.equal(reply.fields['x-request-id'], 'an:id')
       assert.deepEqual([reply.status, reply.json.get('code'), reply.json.get('source')], [504, 'NOT_CACHED', 'proxy'])
     }
     await refused()

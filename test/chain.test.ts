@@ -53,6 +53,16 @@ test('what has left refers to nobody, and may leave again or come back', () => {
   assert.equal(names(), 'acb')
 })
 
+test('what is added again is the last one', () => {
+  const { chain, leave, names } = chainOf('abc')
+  const again = leave('a')
+  if (again !== undefined) chain.add(again)
+  assert.equal(names(), 'bca')
+  const [first] = chain
+  if (first !== undefined) chain.add(first)
+  assert.deepEqual([names(), chain.size], ['cab', 3])
+})
+
 test('a link leaves no chain but its own', () => {
   const { chain, leave, names } = chainOf('ab')
   const gone = leave('a')

@@ -205,6 +205,7 @@ describe('a request for WebSocket', { concurrency: 4 }, () => {
       const refusal = await refusalOf(t, url + path, { headers })
       assert.deepEqual([refusal.status, refusal.code], [status, code], `${path} ${JSON.stringify(headers)}`)
       assert.equal(refusal.fields.connection, 'close')
+      assert.match(String(refusal.fields['x-request-id']), /^[0-9a-f-]{36}$/)
     }
     assert.equal(socketRequests.length, 0)
     for (const origin of [url, 'https://grafana.example']) {

@@ -137,7 +137,7 @@ export class Cache {
     if (wishes.onlyIfCached) {
       account.failure = 'NOT_CACHED'
       const failure = new Failure('NOT_CACHED', 'The request asks for nothing but an answer that is kept, and fresh.')
-      writeProblem(asking.response, failure, appliance.name)
+      writeProblem(asking.response, failure, appliance.name, account.id)
       return
     }
     if (wishes.noStore) {

@@ -49,7 +49,7 @@ export function problemFields(failure: Failure): Record<string, string | string[
 }
 
 /** Answers on the raw response, where Fastify has let go of it. Once an answer has begun it can only be broken off. */
-export function writeProblem(response: ServerResponse, failure: Failure, appliance?: string, id?: string): void {
+export function writeProblem(response: ServerResponse, failure: Failure, appliance: string, id: string): void {
   if (response.headersSent || response.destroyed) {
     breakOff(response)
     return
@@ -59,7 +59,7 @@ export function writeProblem(response: ServerResponse, failure: Failure, applian
     ...Object.fromEntries(ownFieldsOf(response)),
     ...problemFields(failure),
     'content-length': body.length,
-    ...(id === undefined ? {} : { 'x-request-id': id }),
+    'x-request-id': id,
   })
   response.end(body)
 }
