@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Server as SecureServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { endAll } from '../end-of-turn.ts'
 import { type CertificatePair, type Listen, type ListenAddress, ListenError, urlOf } from './address.ts'
 import { BodyWatch } from './body-watch.ts'
 import { createServerFor } from './create-server.ts'
@@ -200,6 +201,8 @@ export class Listener {
     this.#sockets.add(socket)
     // Where Node.js has let go of it nobody else would hear an error, and one that nobody hears ends the process.
     socket.on('error', () => {})
+    // Before Node.js, which ends the connection of a caller that says no more.
+    socket.prependOnceListener('end', endAll)
     socket.once('close', () => {
       this.#sockets.delete(socket)
       this.#inFlight.abandon(socket)
@@ -238,6 +241,7 @@ export class Listener {
   #refuse(socket: Duplex, code: RefusalCode, detail: string): void {
     if (this.#refused.has(socket)) return
     this.#refused.add(socket)
+    endAll()
     const waiting = this.#inFlight.of(socket)
     const last = waiting.at(-1)
     if (last?.req.complete && !waiting.some(({ headersSent }) => headersSent)) {

@@ -23,7 +23,11 @@ function endWithOthers(response: ServerResponse, text: string): void {
   texts.push(text)
 }
 
-function endAll(): void {
+/**
+ * Ends at once what waits for the end of the turn. Wanted before a connection is closed or refused in the very turn in which
+ * its answer became whole: the answer came first.
+ */
+export function endAll(): void {
   const all = responses
   const bodies = texts
   responses = []
