@@ -49,7 +49,7 @@ const inParts = {
   setup({ onResolve, onLoad }) {
     onResolve({ filter: new RegExp(`^(${Object.keys(parts).join('|')})$`) }, ({ path, importer }) =>
       // Commands that ask the running proxy want `request`, and are in no hurry.
-      /\bsrc.cli\b/.test(importer) ? undefined : { path, namespace: 'part' },
+      importer.startsWith(join(import.meta.dirname, 'src/cli/')) ? undefined : { path, namespace: 'part' },
     )
     onResolve({ filter: /^\.\/.*\.cjs$/, namespace: 'part' }, ({ path }) => ({ path, external: true }))
     onLoad({ filter: /./, namespace: 'part' }, ({ path }) => ({

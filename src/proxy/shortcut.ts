@@ -36,10 +36,14 @@ export function shortcut(parts: ShortcutParts): (request: IncomingMessage, respo
     if (!isFree(request, target, appliance, parts.guard())) return false
     const account = openAccount(request, response, new Account(target.path, requestId(request.headers)), parts)
     account.appliance = appliance.name
+    // As the router does: an error that nobody hears ends the process.
+    response.on('error', unheard)
     pass(appliance, { request, response, target, account }, parts.log)
     return true
   }
 }
+
+function unheard(): void {}
 
 /** Only asks for something, and comes from no page of a browser. */
 function isPlain(request: IncomingMessage): boolean {
