@@ -27,6 +27,8 @@ export const defaultLimits: Limits = {
 
 /** Milliseconds that a connection is kept for the caller's next request. */
 const KEEP_ALIVE = 72_000
+/** Bytes that may wait for a caller before its appliance has to: with the usual 16 KB downloads were a fifth slower. */
+const ROOM = 65_536
 /** Milliseconds between two looks for heads that are late, at most. */
 const LONGEST_CHECK = 1_000
 
@@ -36,6 +38,7 @@ export function serverOptions({ head, headTimeout }: Limits): ServerOptions {
     headersTimeout: headTimeout,
     connectionsCheckingInterval: Math.min(LONGEST_CHECK, Math.ceil(headTimeout / 4)),
     requestTimeout: 0,
+    highWaterMark: ROOM,
     keepAliveTimeout: KEEP_ALIVE,
     // The guard answers for Host, with a problem.
     requireHostHeader: false,

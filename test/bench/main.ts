@@ -75,7 +75,7 @@ function settingOf({ rounds, quick }: Options, { scale, upstream }: Site): strin
   return [
     `load by ${loadTitle} over ${CONNECTIONS} connections`,
     `upstream ${upstream.title} with TLS`,
-    `stream of ${scale.stream / 2 ** 20} MB`,
+    `stream of ${scale.stream / 2 ** 20} MB, each kind of load after a warm-up`,
     `${rounds} round${rounds === 1 ? '' : 's'} of ${scale.saturation / 1000} s${quick ? ' (quick: not to be quoted)' : ''}`,
     'median ± half the range',
   ].join(', ')

@@ -91,10 +91,17 @@ async function steadily(site: Site, url: string, how: { token?: string; ca?: str
 }
 
 async function streamed({ pid, url }: Running, site: Site, direction: 'down' | 'up'): Promise<Sample> {
-  const before = { cpu: cpuMicros(pid), memory: residentMegabytes(pid) }
-  const { value, peak } = await withPeak(pid, () => transfer(site, url, direction))
-  const cpu = ((cpuMicros(pid) - before.cpu) / 1e6) * (2 ** 30 / site.scale.stream)
-  const growth = peak - before.memory
+  const idle = residentMegabytes(pid)
+  let cpu = 0
+  const { value, peak } = await withPeak(pid, async () => {
+    // Once before, as with requests: the first one is that of code which is not hot.
+    await transfer(site, url, direction)
+    const before = cpuMicros(pid)
+    const rate = await transfer(site, url, direction)
+    cpu = ((cpuMicros(pid) - before) / 1e6) * (2 ** 30 / site.scale.stream)
+    return rate
+  })
+  const growth = peak - idle
   if (direction === 'down') return { down: value, downCpu: cpu, downGrowth: growth }
   return { up: value, upCpu: cpu, upGrowth: growth }
 }
