@@ -34,10 +34,20 @@ export async function measure(contestant: Contestant, site: Site): Promise<{ sam
     if (contestant.kind === 'fleet') return measureFleet(running, site)
     return measureServer(contestant, { running, site, attempt })
   }
+  const stop = async () => {
+    for (const pid of running === undefined ? [] : [running.pid, ...(running.beside ?? [])])
+      await site.processes.stop(pid)
+  }
   const sample = await attempt(run)
-  for (const pid of running === undefined ? [] : [running.pid, ...(running.beside ?? [])])
-    await site.processes.stop(pid)
-  return { sample, failures }
+  await stop()
+  if (contestant.kind !== 'proxy') return { sample, failures }
+  // In a process of their own: what one kind of load leaves behind shows in no other.
+  const streams = await attempt(async () => {
+    running = await contestant.start(site)
+    return measureStreams(running, site, attempt)
+  })
+  await stop()
+  return { sample: { ...sample, ...streams }, failures }
 }
 
 /** Runs a part of the measuring; when it fails it has told nothing, and why is kept. */
@@ -61,13 +71,19 @@ async function measureServer(
   const idle = residentMegabytes(pid)
   const begun: Sample = { start: (own ?? first).at - since, idle }
   if (kind !== 'proxy') return { ...begun, ...(await attempt(() => saturated(running, site))) }
-  // Streams come before the load, whose traces in memory would hide theirs.
-  const down = await attempt(() => streamed(running, site, 'down'))
-  const up = await attempt(() => streamed(running, site, 'up'))
   const load = await attempt(() => saturated(running, site))
   const large = await attempt(() => largely(running, site))
   const still = await attempt(() => steadily(site, url))
-  return { ...begun, forwarding: first.at - since, ...down, ...up, ...load, ...large, ...still }
+  return { ...begun, forwarding: first.at - since, ...load, ...large, ...still }
+}
+
+async function measureStreams(running: Running, site: Site, attempt: Attempt): Promise<Sample> {
+  const { pid, url } = running
+  await answered(url + SMALL, { bound: START_BOUND, hopeless: () => ended(site, pid) })
+  await pause(SETTLE)
+  const down = await attempt(() => streamed(running, site, 'down'))
+  const up = await attempt(() => streamed(running, site, 'up'))
+  return { ...down, ...up }
 }
 
 async function saturated({ pid, url }: Running, site: Site): Promise<Sample> {
