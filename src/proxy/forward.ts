@@ -187,8 +187,7 @@ class Forwarding implements Asked {
     const { method = 'GET', headers } = this.#request
     const { path } = this.#target
     const fields = fieldsUp(headers, live, path)
-    // `delete` costs also where there is nothing to delete.
-    if (headers['content-length'] !== undefined && !(payload instanceof Readable)) delete fields['content-length']
+    if (payload === null || Buffer.isBuffer(payload)) delete fields['content-length']
     // What is to be read on its way down must come as it is.
     if (this.hasForeignLinks) fields['accept-encoding'] = 'identity'
     if (this.#relay?.wantsAll) for (const name of preconditions) delete fields[name]

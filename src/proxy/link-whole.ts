@@ -13,7 +13,7 @@ const LONGEST = 2048
 interface Found {
   start: number
   end: number
-  isAbsolute: boolean
+  by: Buffer
 }
 
 /**
@@ -26,18 +26,22 @@ export function rewriteWhole(body: Buffer, from: Standpoint, format: LinkFormat)
   let slash = body.indexOf(SLASH)
   if (slash === -1) return body
   const pieces: Buffer[] = []
-  const origins = originsOf(from.origin)
+  const absolute = { ...originsOf(from.origin), by: inJson(from.caller + from.mount) }
+  const rooted = inJson(from.mount)
   let at = 0
   for (; slash !== -1; slash = body.indexOf(SLASH, slash + 1)) {
-    const found = body[slash - 1] === COLON ? absoluteAt(body, slash, origins) : rootedAt(body, slash, from.mount)
+    const found = body[slash - 1] === COLON ? absoluteAt(body, slash, absolute) : rootedAt(body, slash, rooted)
     if (found === undefined) continue
-    const by = found.isAbsolute ? from.caller + from.mount : from.mount
-    pieces.push(body.subarray(at, found.start), Buffer.from(JSON.stringify(by).slice(1, -1)))
+    pieces.push(body.subarray(at, found.start), found.by)
     at = found.end
   }
   if (pieces.length === 0) return body
   pieces.push(body.subarray(at))
   return Buffer.concat(pieces)
+}
+
+function inJson(text: string): Buffer {
+  return Buffer.from(JSON.stringify(text).slice(1, -1))
 }
 
 function piecewise(body: Buffer, from: Standpoint, format: LinkFormat): Buffer {
@@ -62,17 +66,18 @@ function originsOf(origin: string): Origins {
 }
 
 /** A value that begins with the appliance's origin. @param slash the first one behind its scheme */
-function absoluteAt(body: Buffer, slash: number, origins: Origins): Found | undefined {
+function absoluteAt(body: Buffer, slash: number, origins: Origins & { by: Buffer }): Found | undefined {
   const start = slash - 1 - origins.scheme
   if (body[slash + 1] !== SLASH || body[start - 1] !== QUOTE) return undefined
   const end = endOf(body, start, origins.withPort) ?? endOf(body, start, origins.withoutPort)
-  return end !== undefined && isLink(body, start, end) ? { start, end, isAbsolute: true } : undefined
+  return end !== undefined && isLink(body, start, end) ? { start, end, by: origins.by } : undefined
 }
 
 /** A value called `href` that is relative to the root. */
-function rootedAt(body: Buffer, slash: number, mount: string): Found | undefined {
-  if (mount === '' || body[slash - 1] !== QUOTE || body[slash + 1] === SLASH || !isHref(body, slash)) return undefined
-  return { start: slash, end: slash, isAbsolute: false }
+function rootedAt(body: Buffer, slash: number, by: Buffer): Found | undefined {
+  if (by.length === 0 || body[slash - 1] !== QUOTE || body[slash + 1] === SLASH || !isHref(body, slash))
+    return undefined
+  return { start: slash, end: slash, by }
 }
 
 /** Where an origin ends that stands at `start`, in any case; undefined when it does not. */

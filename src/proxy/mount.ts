@@ -13,7 +13,7 @@ export interface Target {
 /** What the router sees of every request that is for an appliance. No name of one begins like it. */
 export const APPLIANCE_ROUTE = '/~'
 
-/** Where a target is set aside; a WeakMap in its place cost 2 % of forwarding. */
+/** Where a target is set aside; a WeakMap in its place took 0.8 µs of each request. */
 const aside: unique symbol = Symbol('target')
 
 declare module 'node:http' {
