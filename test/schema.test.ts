@@ -105,7 +105,8 @@ test('what a start accepts without Ajv is what Ajv accepts, whatever becomes of 
       if (typeof node !== 'object' || node === null) continue
       const keys = Object.keys(node)
       const old = keys[(at[0] ?? 0) % Math.max(keys.length, 1)] ?? key
-      if (what === 'drop') Reflect.deleteProperty(node, old)
+      if (what === 'drop' && Array.isArray(node)) node.splice(Number(old), 1)
+      else if (what === 'drop') Reflect.deleteProperty(node, old)
       else Reflect.set(node, what === 'add' ? key : old, structuredClone(given))
     }
     const accepted = fits(value)

@@ -18,6 +18,8 @@ interface Message {
 async function watch(t: Context, url: string, fields = {}) {
   const answer: IncomingMessage = await open(url, { path: '/-/events', fields })
   t.after(() => answer.destroy())
+  // A stream may be silent for as long as it likes: the slower the looks, the longer the pauses between them.
+  answer.setTimeout(0)
   const messages: Message[] = []
   let text = ''
   let isOver = false
