@@ -37,6 +37,11 @@ for (const ending of ['exit', 'throw', 'fatal', 'return'] as const) {
       numbers.toSorted((a, b) => Number(a) - Number(b)),
       Array.from({ length: 2000 }, (_, nth) => nth),
     )
+    const long = '€😀'.repeat(20_000)
+    for (const line of lines) {
+      const nth = Number(line.get('nth'))
+      if (line.has('nth')) assert.ok(line.get('msg') === (nth % 100 === 50 ? long : 'x'.repeat(200)), `line ${nth}`)
+    }
     if (ending === 'fatal') assert.equal(lines.at(-1)?.get('msg'), 'the last line')
   })
 }
