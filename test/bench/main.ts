@@ -12,7 +12,7 @@ import { profile } from './profile.ts'
 import { markdownOf, type Results, textOf } from './report.ts'
 import { measure, messageOf } from './round.ts'
 import { CONNECTIONS, full, quick, type Site } from './site.ts'
-import { judge } from './targets.ts'
+import { isBad, judge } from './targets.ts'
 import { startUpstream } from './upstream.ts'
 
 /** Every round measures every contestant once, A B C A B C, so that drift of the machine hits all alike. */
@@ -68,7 +68,7 @@ async function compare(options: Options, site: Site): Promise<number> {
   const results: Results = { machine: machine(), setting, others: others(), rounds: options.rounds, rows, judged }
   process.stdout.write(options.markdown ? markdownOf(results) : textOf(results))
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, undefined, 2)}\n`)
-  return options.check && judged.some(({ verdict }) => verdict === 'missed') ? 1 : 0
+  return options.check && judged.some(isBad) ? 1 : 0
 }
 
 function settingOf({ rounds, quick }: Options, { scale, upstream }: Site): string {

@@ -21,7 +21,8 @@ export const USAGE = `npm run bench -- [options]
   --quick         short rounds, two of them: to see that it works, not what is fast
   --rounds N      how many rounds (3, with --quick 2)
   --only A,B,…    only these contestants, no blank after a comma
-  --check         end with exit code 1 when a target is missed by more than the measured spread
+  --check         end with exit code 1 when a target is missed by more than the measured spread, or could not be
+                  told although all that it takes took part
   --json FILE     write everything that was measured
   --markdown      print the tables as README has them
   --profile       instead of all that, print where the proxy's CPU goes while it forwards; with --json FILE, the

@@ -81,8 +81,10 @@ async function measureStreams(running: Running, site: Site, attempt: Attempt): P
   const { pid, url } = running
   await answered(url + SMALL, { bound: START_BOUND, hopeless: () => ended(site, pid) })
   await pause(SETTLE)
-  const down = await attempt(() => streamed(running, site, 'down'))
-  const up = await attempt(() => streamed(running, site, 'up'))
+  // One for both: what the way down leaves behind would make the way up look small.
+  const idle = residentMegabytes(pid)
+  const down = await attempt(() => streamed(running, { site, idle, direction: 'down' }))
+  const up = await attempt(() => streamed(running, { site, idle, direction: 'up' }))
   return { ...down, ...up }
 }
 
@@ -96,6 +98,7 @@ async function saturated({ pid, url }: Running, site: Site): Promise<Sample> {
 }
 
 async function largely({ pid, url }: Running, site: Site): Promise<Sample> {
+  await warmUp(site, url + LARGE)
   const before = cpuMicros(pid)
   const { requests, seconds } = await saturate(site, url + LARGE, site.scale.large)
   return { largeCpu: (cpuMicros(pid) - before) / requests, largeRate: requests / seconds }
@@ -106,8 +109,10 @@ async function steadily(site: Site, url: string, how: { token?: string; ca?: str
   return { steadyP50: p50 / 1000, steadyP99: p99 / 1000, steadyP999: p999 / 1000 }
 }
 
-async function streamed({ pid, url }: Running, site: Site, direction: 'down' | 'up'): Promise<Sample> {
-  const idle = residentMegabytes(pid)
+async function streamed(
+  { pid, url }: Running,
+  { site, idle, direction }: { site: Site; idle: number; direction: 'down' | 'up' },
+): Promise<Sample> {
   let cpu = 0
   const { value, peak } = await withPeak(pid, async () => {
     // Once before, as with requests: the first one is that of code which is not hot.

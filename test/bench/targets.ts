@@ -93,7 +93,8 @@ function share(whole: number | undefined, rest: number | undefined): number | un
   return whole === undefined || rest === undefined ? undefined : (whole - rest) / whole
 }
 
-export type Verdict = 'met' | 'missed within the spread' | 'missed' | 'not measured'
+/** Failed: all that it takes took part, and not every round has told it. */
+export type Verdict = 'met' | 'missed within the spread' | 'missed' | 'failed' | 'not measured'
 
 export interface Judged {
   what: string
@@ -106,11 +107,26 @@ export interface Judged {
 /** Holds what was measured against every target. */
 export function judge(rows: readonly Row[], rounds: number): Judged[] {
   return targets.map(({ what, bound, limit, unit, of }) => {
-    const numbers = Array.from({ length: rounds }, (_, i) => of(roundOf(rows, i)))
-    const measured = summary(numbers.filter(value => value !== undefined))
+    let isAbsent = false
+    const numbers = Array.from({ length: rounds }, (_, i) => {
+      const round = roundOf(rows, i)
+      return of(contestant => {
+        isAbsent ||= !rows.some(({ name, missing }) => name === contestant.name && missing === undefined)
+        return round(contestant)
+      })
+    })
+    const told = numbers.filter(value => value !== undefined)
+    const measured = summary(told)
     const wanted = `${bound} ${limit}${unit === '' ? '' : ` ${unit}`}`
-    return { what, wanted, unit, measured, verdict: verdictOn(measured, bound === 'at most' ? limit : -limit, bound) }
+    const hasFailed = told.length < rounds && !isAbsent
+    const verdict = hasFailed ? 'failed' : verdictOn(measured, bound === 'at most' ? limit : -limit, bound)
+    return { what, wanted, unit, measured, verdict }
   })
+}
+
+/** What `--check` does not let pass: a number that cannot be told is none that was reached. */
+export function isBad({ verdict }: Judged): boolean {
+  return verdict === 'missed' || verdict === 'failed'
 }
 
 export function roundOf(rows: readonly Row[], index: number): Round {

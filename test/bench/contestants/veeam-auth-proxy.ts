@@ -15,6 +15,7 @@ export const veeamAuthProxy: Contestant = {
 export const cached: Contestant = {
   name: 'veeam-auth-proxy from its cache',
   kind: 'answering',
+  ownPath: '/-/livez',
   available: async site => notBuilt(site) ?? ((await knowsKey(site, 'cache')) ? undefined : 'not in this version'),
   start: site =>
     startProduct(site, { name: 'cached', appliance: ["cache: { ttl: 1h, maxSize: 64MB, paths: ['/**'] }"] }),
@@ -23,6 +24,7 @@ export const cached: Contestant = {
 export const withoutLog: Contestant = {
   name: 'veeam-auth-proxy without log',
   kind: 'answering',
+  ownPath: '/-/livez',
   available: notBuilt,
   start: site => startProduct(site, { name: 'log-off', args: ['--log-level', 'silent'] }),
 }

@@ -16,6 +16,7 @@ const beginnings = {
 export const withoutDefaults: Contestant = {
   name: 'veeam-auth-proxy without defaults',
   kind: 'answering',
+  ownPath: '/-/livez',
   available: notBuilt,
   start: site => startProduct({ ...site, main: copyWithout(site) }, { name: 'defaults-off' }),
 }
