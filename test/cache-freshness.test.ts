@@ -149,6 +149,21 @@ describe('what a caller wants of the cache', { concurrency: 4 }, () => {
     await refused()
     assert.equal(count(), 1)
   })
+
+  test('only-if-cached gets 504 for what is never kept, and for a part or a condition that only the appliance judges', async t => {
+    const paths = (path: string) => path === '/x'
+    const { ask, count } = await startCached(t, { cache: { paths } })
+    const wants = { 'cache-control': 'only-if-cached' }
+    await ask()
+    assert.match(status(await ask(wants)), /^hit/)
+    const others = [
+      await ask(wants, '/box/y'),
+      await ask({ ...wants, range: 'bytes=0-1' }),
+      await ask({ ...wants, 'if-match': '"a"' }),
+    ]
+    for (const { status: code, json } of others) assert.deepEqual([code, json.get('code')], [504, 'NOT_CACHED'])
+    assert.equal(count(), 1)
+  })
 })
 
 describe('Vary', { concurrency: 4 }, () => {

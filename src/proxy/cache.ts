@@ -68,12 +68,13 @@ export class Cache {
       passOther(appliance, asked, method)
       return
     }
-    if (!isPlain(request)) {
-      bypass(appliance, asked, 'bypass')
-      return
-    }
     const { headers } = request
     const wishes = wishesOf(headers)
+    if (!isPlain(request)) {
+      if (wishes.onlyIfCached) refuse(appliance, asked)
+      else bypass(appliance, asked, 'bypass')
+      return
+    }
     const key = keyOf(asked)
     const held = this.#held.get(key)
     if (held !== undefined) {
@@ -129,15 +130,13 @@ export class Cache {
   }
 
   #forward(appliance: Appliance, asking: Asking): void {
-    const { wishes, key, request, target, account } = asking
-    if (!this.#covers(appliance, target.path)) {
-      bypass(appliance, asking, 'bypass')
+    const { wishes, key, request, target } = asking
+    if (wishes.onlyIfCached) {
+      refuse(appliance, asking)
       return
     }
-    if (wishes.onlyIfCached) {
-      account.failure = 'NOT_CACHED'
-      const failure = new Failure('NOT_CACHED', 'The request asks for nothing but an answer that is kept, and fresh.')
-      writeProblem(asking.response, failure, appliance.name, account.id)
+    if (!this.#covers(appliance, target.path)) {
+      bypass(appliance, asking, 'bypass')
       return
     }
     if (wishes.noStore) {
@@ -189,6 +188,13 @@ function whyForwarded(held: HeldAnswer | undefined, { request }: Forwarded, wish
   if (held === undefined) return 'uri-miss'
   if (!held.isFor(request.headers)) return 'vary-miss'
   return held.isFresh(held.elapsed) ? 'request' : 'stale'
+}
+
+/** For who wants nothing but what is kept (RFC 9111, section 5.2.1.7). */
+function refuse({ name }: Appliance, { response, account }: Forwarded): void {
+  account.failure = 'NOT_CACHED'
+  const failure = new Failure('NOT_CACHED', 'The request asks for nothing but an answer that is kept, and fresh.')
+  writeProblem(response, failure, name, account.id)
 }
 
 function bypass(appliance: Appliance, forwarded: Forwarded, why: Forwarding): void {
