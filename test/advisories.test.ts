@@ -61,10 +61,12 @@ test('every package is locked with the hash of its contents', () => {
 })
 
 test('the SBOM that the script writes lists every package of production and no other', async () => {
-  const { scripts } = JSON.parse(read('package.json'))
+  const { scripts, name, version } = JSON.parse(read('package.json'))
   const { stdout } = await promisify(execFile)(`${root}${scripts.sbom}`, { cwd: root, maxBuffer: 50_000_000 })
   const bom = JSON.parse(stdout)
   assert.equal(bom.bomFormat, 'CycloneDX')
+  const { component } = bom.metadata
+  assert.deepEqual([component.type, component.name, component.version], ['application', name, version])
   const listed = new Set<string>(bom.components.map((part: { purl: string }) => decodeURIComponent(part.purl)))
   const wanted = new Set(locked().flatMap(({ name, version, dev }) => (dev ? [] : [`pkg:npm/${name}@${version}`])))
   assert.deepEqual([...listed].sort(), [...wanted].sort())
