@@ -21,6 +21,7 @@ import { promisify } from 'node:util'
 import { defaultPassword, defaultUsername } from '../src/simulator/index.ts'
 import { buildImage, type Image } from './dockerfile.ts'
 import { freePort } from './listener-rig.ts'
+import { linksIn, papers } from './papers.ts'
 import { eventually, simulate } from './rig.ts'
 
 const repository = fileURLToPath(new URL('..', import.meta.url))
@@ -164,8 +165,9 @@ describe('the npm package', () => {
     // Not in the repository: packing builds, and nothing that runs beside this may find its files half written.
     const source = join(scratch, 'source')
     mkdirSync(source)
-    const parts = ['src', 'config', 'package.json', 'tsconfig.json', 'build.mjs']
-    for (const name of [...parts, 'README.md', 'CHANGELOG.md', 'SECURITY.md', 'LICENSE', 'test']) {
+    const parts = ['src', 'config', 'docs', 'package.json', 'tsconfig.json', 'build.mjs']
+    const own = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'LICENSE']
+    for (const name of [...parts, ...own, 'test']) {
       cpSync(join(repository, name), join(source, name), { recursive: true })
     }
     symlinkSync(join(repository, 'node_modules'), join(source, 'node_modules'))
@@ -177,7 +179,9 @@ describe('the npm package', () => {
   test('holds what runs, what it is configured from, and its papers', () => {
     const others = files.filter(
       file =>
-        !/^dist\/(?:[^/]+\.c?js|licences\.txt|assets\/.+)$|^config\/|^(package\.json|[A-Z]+\.md|LICENSE)$/.test(file),
+        !/^dist\/(?:[^/]+\.c?js|licences\.txt|assets\/.+)$|^config\/|^docs\/[^/]+\.(?:md|png)$|^(package\.json|[A-Z]+\.md|LICENSE)$/.test(
+          file,
+        ),
     )
     assert.deepEqual(others, [])
     for (const wanted of [
@@ -188,6 +192,21 @@ describe('the npm package', () => {
       'LICENSE',
     ]) {
       assert.ok(files.includes(wanted), `${wanted} is missing`)
+    }
+  })
+
+  test('holds whatever its papers for users lead to', () => {
+    const links = papers
+      .filter(({ file }) => files.includes(file) && file !== 'CONTRIBUTING.md')
+      .flatMap(paper => linksIn(paper).map(target => ({ file: paper.file, target })))
+      .filter(({ target }) => !/^https?:|^#/.test(target))
+    assert.ok(links.length > 10)
+    for (const { file, target } of links) {
+      const path = join(dirname(file), target.replace(/#.*$/, '')).replace(/\/$/, '')
+      assert.ok(
+        files.some(each => each === path || each.startsWith(`${path}/`)),
+        `${file} leads to ${target}, which is not in the package`,
+      )
     }
   })
 
