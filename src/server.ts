@@ -196,8 +196,9 @@ export class ProxyServer {
         listening.abandon()
         return
       }
-      // A listener that closes would wait for the pages that are open there.
-      if (listening.commit()) this.#watchers.end()
+      // A listener that closes would wait for the pages that are open there. And who may see what may have changed with
+      // the callers: pages come back by themselves, those that still may.
+      if (listening.commit() || guard.knowsCallers || this.#guard.knowsCallers) this.#watchers.end()
       this.#configuration = next
       this.#guard = guard
       this.#fleet.apply(next.appliances)

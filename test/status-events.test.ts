@@ -155,4 +155,21 @@ describe('events of the status page', { concurrency: 6 }, () => {
     assert.equal(reader.messages[0]?.rows.box?.actions, undefined)
     assert.match(boss.messages[0]?.rows.box?.actions ?? '', /Sign out/)
   })
+
+  test('a page that is open hears nothing more once a reload has taken its caller away, or has set callers at all', async t => {
+    const reader = { name: 'reader', secret: secret('a-secret-for-the-reader'), rule: {}, admin: false }
+    const another = { ...reader, secret: secret('another-secret-for-the-reader') }
+    for (const before of [[], [reader]]) {
+      const load = async () => ({
+        ...server.configuration,
+        guard: { ...server.configuration.guard, callers: [another] },
+      })
+      const { url, server } = await startBox(t, { product: 'azure' }, {}, { guard: { callers: before }, load })
+      const { messages, isOver } = await watch(t, url, { 'x-proxy-key': 'a-secret-for-the-reader' })
+      await eventually('it is open', () => messages.length > 0)
+      await server.reload()
+      await eventually('the stream ends', isOver)
+      assert.equal((await get(url, '/-/events', { 'x-proxy-key': 'a-secret-for-the-reader' })).status, 401)
+    }
+  })
 })
