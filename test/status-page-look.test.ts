@@ -31,7 +31,7 @@ inBrowser('the page is as wide as a phone and no wider, with every state on it',
   await shows(page.locator('#notice'), 'tenant: the session was renewed.')
 })
 
-inBrowser('a hundred appliances can be filtered and sorted', async t => {
+inBrowser('a hundred appliances can be filtered and sorted, on a phone too', async t => {
   const simulator = await simulate(t, { product: 'azure' })
   const wrong = await simulate(t, { product: 'azure', password: 'another' })
   const names = Array.from({ length: 100 }, (_, i) => `site-${i}`)
@@ -66,5 +66,12 @@ inBrowser('a hundred appliances can be filtered and sorted', async t => {
   await page.reload()
   assert.deepEqual((await shown()).slice(0, 2), ['site-99', 'site-98'], 'its address holds what was chosen')
   await keepPicture(page, 'status-page-hundred')
+  await page.setViewportSize({ width: 360, height: 740 })
+  assert.equal(await page.evaluate('document.documentElement.scrollWidth'), 360, 'on a phone')
+  await head('Traffic').getByRole('button').click()
+  assert.equal((await shown())[0], 'site-42')
+  await page.getByRole('searchbox').fill('site-82')
+  assert.deepEqual(await shown(), ['site-82'])
+  assert.deepEqual(await accessibilityFaults(page), [])
   assertClean({ page, ...seen })
 })
