@@ -87,6 +87,19 @@ test('a request that the proxy answers itself is a line with the code of the fai
   assert.deepEqual(await told('withheld'), [30, 'box', 403, 'proxy', 'CREDENTIALS_WITHHELD'])
 })
 
+test('what the proxy answers itself is counted in bytes as well, and the head alone as none', async t => {
+  const { url, lines } = await start(t, { resource: (_, response) => response.destroy() })
+  const paths = ['/-/status', '/nobody/x', '/box/x', '/box/api/oauth2/token', '/-/metrics']
+  await call(url, { method: 'POST', path: '/-/log-level?level=debug' })
+  for (const [i, path] of paths.entries()) {
+    const { text } = await get(url, path, as(`get-${i}`))
+    assert.ok(text.length > 0)
+    assert.equal((await lineOf(lines, `get-${i}`)).get('bytesDown'), Buffer.byteLength(text), path)
+    await call(url, { method: 'HEAD', path, fields: as(`head-${i}`) })
+    assert.equal((await lineOf(lines, `head-${i}`)).get('bytesDown'), 0, path)
+  }
+})
+
 test('a request that waits for a session says how long', async t => {
   const scripted = await startScripted(t, {
     async token(_, nth) {

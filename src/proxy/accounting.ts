@@ -24,6 +24,11 @@ export function accountForEverything(app: FastifyInstance, parts: Accounting): v
     accountFor(request, reply, parts)
     done()
   })
+  app.addHook('onSend', ({ method, account }, _, body, done) => {
+    const isWhole = typeof body === 'string' || Buffer.isBuffer(body)
+    if (isWhole && method !== 'HEAD') account.bytesDown = Buffer.byteLength(body)
+    done(null, body)
+  })
 }
 
 /** Opens the account of one request, and names it to its caller in the answers that Fastify sends. */

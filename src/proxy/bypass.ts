@@ -105,5 +105,5 @@ export function giveProblem(
 ): void {
   account.failure = failure.code
   if (!response.headersSent) response.setHeader('Cache-Status', forwardedStatus(why))
-  writeProblem(response, failure, appliance, account.id)
+  writeProblem(response, failure, appliance, account)
 }

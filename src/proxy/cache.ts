@@ -194,7 +194,7 @@ function whyForwarded(held: HeldAnswer | undefined, { request }: Forwarded, wish
 function refuse({ name }: Appliance, { response, account }: Forwarded): void {
   account.failure = 'NOT_CACHED'
   const failure = new Failure('NOT_CACHED', 'The request asks for nothing but an answer that is kept, and fresh.')
-  writeProblem(response, failure, name, account.id)
+  writeProblem(response, failure, name, account)
 }
 
 function bypass(appliance: Appliance, forwarded: Forwarded, why: Forwarding): void {

@@ -217,7 +217,7 @@ class Forwarding implements Asked {
     const failure = upstreamFailure(error)
     if (this.#relay === undefined) {
       this.account.failure = failure.code
-      writeProblem(this.#own, failure, this.#appliance.name, this.account.id)
+      writeProblem(this.#own, failure, this.#appliance.name, this.account)
     } else this.#relay.fail(failure)
     // What nobody will read any more would stand between this request and the next one on its connection.
     if (this.#body.payload instanceof Readable) this.#body.payload.destroy()

@@ -15,6 +15,6 @@ export function pass(appliance: Appliance, forwarded: Forwarded, log: FastifyBas
   } catch (error) {
     account.failure = 'INTERNAL'
     log.error({ err: error, id: account.id }, 'the proxy failed')
-    writeProblem(response, new Failure('INTERNAL', 'See the log.', { cause: error }), appliance.name, account.id)
+    writeProblem(response, new Failure('INTERNAL', 'See the log.', { cause: error }), appliance.name, account)
   }
 }

@@ -84,6 +84,5 @@ export async function proxy(
 
 async function answerFor(emulating: Emulating, emulated: Emulated, reply: FastifyReply): Promise<FastifyReply> {
   const { status, fields, body } = await emulate(emulated, emulating)
-  emulating.account.bytesDown = body?.length ?? 0
   return reply.code(status).headers(fields).send(body)
 }

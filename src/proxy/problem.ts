@@ -1,5 +1,6 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import { type Failure, failures } from '../errors.ts'
+import type { Account } from './account.ts'
 import { ownFieldsOf } from './own-fields.ts'
 
 /** An answer of the proxy itself: problem details (RFC 9457) with a stable `code`. */
@@ -49,7 +50,7 @@ export function problemFields(failure: Failure): Record<string, string | string[
 }
 
 /** Answers on the raw response, where Fastify has let go of it. Once an answer has begun it can only be broken off. */
-export function writeProblem(response: ServerResponse, failure: Failure, appliance: string, id: string): void {
+export function writeProblem(response: ServerResponse, failure: Failure, appliance: string, account: Account): void {
   if (response.headersSent || response.destroyed) {
     breakOff(response)
     return
@@ -59,8 +60,9 @@ export function writeProblem(response: ServerResponse, failure: Failure, applian
     ...Object.fromEntries(ownFieldsOf(response)),
     ...problemFields(failure),
     'content-length': body.length,
-    'x-request-id': id,
+    'x-request-id': account.id,
   })
+  if (response.req.method !== 'HEAD') account.bytesDown = body.length
   response.end(body)
 }
 

@@ -76,7 +76,7 @@ export async function upgrade(appliance: Appliance, forwarded: Forwarded): Promi
 function give({ response, account }: Forwarded, error: unknown, { name }: Appliance): void {
   const failure = upstreamFailure(error)
   account.failure = failure.code
-  writeProblem(response, failure, name, account.id)
+  writeProblem(response, failure, name, account)
 }
 
 class CallerLeft extends Error {
