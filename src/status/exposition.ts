@@ -56,11 +56,7 @@ export class Exposition {
       for (const [{ name, admission }] of this.#statuses) add({ appliance: name }, admission.inFlight)
     })
     this.#plain('request_body_bytes_total', 'Bytes of the bodies of requests that have ended.', t => t.bytesUp)
-    this.#plain(
-      'response_body_bytes_total',
-      "Bytes of the bodies of appliances' answers that have ended.",
-      t => t.bytesDown,
-    )
+    this.#plain('response_body_bytes_total', 'Bytes of the bodies of answers that have ended.', t => t.bytesDown)
     this.#plain('upstream_unauthorized_total', 'Answers of 401 by an appliance to a token.', t => t.rejections)
     this.#plain('replays_total', 'Requests sent again with a newer session after a 401.', t => t.replays)
     this.#counter('cache_requests_total', 'Requests by what the cache did for them.', ['appliance', 'result'], add =>
