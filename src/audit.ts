@@ -79,8 +79,9 @@ export class Audit {
       milliseconds: Math.round(duration * 10) / 10,
     })
     const [, name] = (method === 'POST' && appliance === undefined && CODE.exec(pathOf(path))) || []
-    if (name !== undefined)
-      this.write({ event: 'code', id, caller: caller?.name ?? null, appliance: name, accepted: status === 200 })
+    // A form is led back to its page whatever has come of it.
+    const accepted = failure === undefined && status < 400
+    if (name !== undefined) this.write({ event: 'code', id, caller: caller?.name ?? null, appliance: name, accepted })
   }
 
   session(appliance: string, event: SessionEvent): void {

@@ -75,6 +75,27 @@ describe('the audit log', { concurrency: 6 }, () => {
     assert.ok(!readFileSync(audit, 'utf8').includes(code))
   })
 
+  test('has the codes of a form as well, whose answer leads back to the page either way', async t => {
+    const totpSecret = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'
+    const { url, events, lines } = await start(t, { totpSecret })
+    const give = (code: string) => {
+      const fields = { 'content-type': 'application/x-www-form-urlencoded', 'x-request-id': `code-${code}` }
+      return call(url, { method: 'POST', path: '/-/appliances/box/code', fields, body: `code=${code}` })
+    }
+    await eventually('it waits', () => events('sign-in').some(({ failure }) => failure === 'CODE_WANTED'))
+    const code = new TOTP({ secret: Secret.fromBase32(totpSecret) }).generate()
+    assert.equal((await give('000000')).status, 303)
+    assert.equal((await give(code)).status, 303)
+    await eventually('both are written', () => events('code').length === 2)
+    assert.deepEqual(only(events('code'), 'id', 'accepted'), [
+      ['code-000000', false],
+      [`code-${code}`, true],
+    ])
+    const logged = () => lines.find(line => line.includes('"code-000000"'))
+    await eventually('it is logged', () => logged() !== undefined)
+    assert.match(logged() ?? '', /"status":303,.*"failure":"CODE_REFUSED"/)
+  })
+
   test('says of every request that a rule denied it, a path in doubt included, and of all others that they were allowed', async t => {
     const { url, events } = await start(t)
     await eventually('ready', async () => (await get(url, '/-/readyz')).status === 200)

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { Check } from 'typebox/value'
 import type { Appliance } from '../appliance.ts'
-import { Failure } from '../errors.ts'
+import { Failure, type FailureCode } from '../errors.ts'
 import { mayUse } from './may-use.ts'
 
 const Named = Type.Object({ name: Type.String() })
@@ -46,6 +46,8 @@ export async function verbs(app: FastifyInstance, { appliances, describe }: Verb
         return describe(appliance)
       }
       const outcome = await act(appliance, request.body).then(() => ({ done: name }), failed)
+      // No problem is answered that would tell the log and the audit of it.
+      if ('failed' in outcome) request.account.failure = outcome.failed
       return backToThePage(reply, { appliance: appliance.name, ...outcome })
     })
   }
@@ -66,7 +68,7 @@ function isForm({ headers }: FastifyRequest): boolean {
   return headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() === FORM
 }
 
-function failed(error: unknown): { failed: string } {
+function failed(error: unknown): { failed: FailureCode } {
   if (error instanceof Failure) return { failed: error.code }
   throw error
 }
