@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ConfigurationError } from '../src/config/mistake.ts'
+import { statusOf } from './caller.ts'
 import { runCli, startCli } from './cli-rig.ts'
 import { freePort } from './listener-rig.ts'
 import { eventually, secret, startBox } from './rig.ts'
@@ -52,6 +53,17 @@ for (const verb of ['renew', 'sign-out']) {
     assert.equal(taken.exitCode, 0, taken.stderr)
   })
 }
+
+test('what a command advises names the appliance that it is about, ready to be pasted', async t => {
+  const { url } = await startBox(t, { product: 'azure', password: 'another' })
+  await eventually('refused', async () => (await statusOf(url)).get('state') === 'refused')
+  for (const verb of ['renew', 'sign-in']) {
+    const { exitCode, stderr } = await runCli([verb, 'box', '--url', url])
+    assert.equal(exitCode, 1)
+    assert.match(stderr, /veeam-auth-proxy sign-in box\.$/m)
+    assert.doesNotMatch(stderr, /NAME/)
+  }
+})
 
 test('reload says which appliances are in force, and has exit code 2 where the file has a mistake', async t => {
   const { at } = await live(t)

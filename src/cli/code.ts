@@ -20,7 +20,8 @@ export const code: Command = {
     const typed = given ?? (await askFor(`Code for ${name}: `, call.io))
     const path = `/-/appliances/${encodeURIComponent(name)}/code`
     const key = call.io.env.PROXY_KEY
-    const asked = askProxy({ ...proxy, method: 'POST', path, body: { code: typed }, key, timeout: SIGN_IN })
+    const body = { code: typed }
+    const asked = askProxy({ ...proxy, method: 'POST', path, body, appliance: name, key, timeout: SIGN_IN })
     const answer = await withProgress(call.io, `Signing in to ${name}`, asked)
     print(call.io.stdout, `${name}: the code was accepted; the session is ${stateIn(answer)}.`)
     return 0

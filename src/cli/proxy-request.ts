@@ -41,6 +41,8 @@ export interface ProxyRequest extends ProxyAddress {
   method: 'GET' | 'POST'
   path: string
   body?: unknown
+  /** The one that it is about. */
+  appliance?: string
   /** The secret of a caller, where the proxy wants one. */
   key?: string | undefined
   /** Milliseconds. */
@@ -56,15 +58,17 @@ export interface ProxyRequest extends ProxyAddress {
 export async function askProxy(asked: ProxyRequest): Promise<unknown> {
   const { status, content } = await exchange(asked)
   if (status >= 200 && status < 300 && content !== undefined) return content
-  throw refusal(asked.url, content)
+  throw refusal(asked.url, content, asked.appliance)
 }
 
 /** What the answer of a proxy says that is not the one asked for. */
-export function refusal(url: string, content: unknown): CommandError | UsageError {
+export function refusal(url: string, content: unknown, appliance = 'NAME'): CommandError | UsageError {
   if (!Check(ProblemAnswer, content)) {
     return new CommandError(`What answers at ${url} is not veeam-auth-proxy. Say with --url where the proxy is.`)
   }
-  const text = `${content.title}. ${content.detail}\n${content.remedy}.`
+  // As a command to be pasted.
+  const remedy = content.remedy.replace(/(?<=veeam-auth-proxy [a-z-]+ )NAME\b/, () => appliance)
+  const text = `${content.title}. ${content.detail}\n${remedy}.`
   return content.code === 'CONFIGURATION_REFUSED' ? new UsageError(text) : new CommandError(text)
 }
 

@@ -29,7 +29,8 @@ export function sessionVerb({ name: verb, summary, doing, done }: Verb): Command
       ])
       const path = `/-/appliances/${encodeURIComponent(name)}/${verb}`
       const key = call.io.env.PROXY_KEY
-      const asked = askProxy({ ...(await proxyAt(call)), method: 'POST', path, key, timeout: SIGN_IN })
+      const proxy = await proxyAt(call)
+      const asked = askProxy({ ...proxy, method: 'POST', path, appliance: name, key, timeout: SIGN_IN })
       const answer = await withProgress(call.io, doing(name), asked)
       print(call.io.stdout, `${name}: ${done(name, stateIn(answer))}`)
       return 0
