@@ -83,6 +83,14 @@ test('the demo of the compose file may listen where a published port arrives, wh
   assert.deepEqual(listen.address, { host: '0.0.0.0', port: 8080 })
 })
 
+test('the demo of the compose file prints addresses at which its port is published', async () => {
+  const { callable } = await import('../src/cli/demo.ts')
+  const [published = ''] = /^[\d.]+:\d+/.exec(services.demo.ports?.[0] ?? '') ?? []
+  for (const host of ['0.0.0.0', '[::]', '127.0.0.1'])
+    assert.equal(callable(`http://${host}:8080`), `http://${published}`)
+  assert.equal(callable('http://[::1]:8080'), 'http://[::1]:8080')
+})
+
 test('Grafana is on the loopback of the proxy, and its data source asks there', async t => {
   const { environment, ports } = services.proxy
   assert.deepEqual([services.grafana.network_mode, ports], ['service:proxy', ['127.0.0.1:3000:3000']])

@@ -82,7 +82,7 @@ export const demo: Command = {
       await simulators.close()
       throw error
     })
-    url = server.url
+    url = callable(server.url)
     return untilStopped(io, {
       delay: LONGEST_SHUTDOWN,
       logger: { error: word => print(io.stderr, String(word)) },
@@ -92,6 +92,11 @@ export const demo: Command = {
       },
     })
   },
+}
+
+/** An address that means all of them, as in a container, is none to call: a published port is on the loopback. */
+export function callable(url: string): string {
+  return url.replace(/(?<=^http:\/\/)(?:0\.0\.0\.0|\[::\])(?=:)/, '127.0.0.1')
 }
 
 /** Where to listen is for the environment to say; the secrets of config/demo.yaml are made anew. */
