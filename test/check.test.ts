@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { type SimulatedProduct, type SimulatorOptions, startSimulator } from '../src/simulator/index.ts'
+import {
+  createCertificate,
+  type SimulatedProduct,
+  type SimulatorOptions,
+  startSimulator,
+} from '../src/simulator/index.ts'
 import { entryOf, runCli } from './cli-rig.ts'
 import { temporaryFolder } from './configuration-folder.ts'
 
@@ -80,6 +85,21 @@ test('check tells both fingerprints where another certificate is pinned', async 
   assert.equal(exitCode, 1)
   assert.ok(stdout.includes(`pins ${nothing.fingerprint}`), stdout)
   assert.ok(stdout.includes(`tls: { fingerprint: "${simulator.fingerprint}" }`), stdout)
+})
+
+test('check says of an expired certificate, pinned or not, that it cannot be pinned, and prints nothing to paste', async t => {
+  const certificate = await createCertificate({ days: 1, notBefore: new Date(Date.now() - 3 * 86_400_000) })
+  const simulator = await simulated(t, { product: 'azure', certificate })
+  for (const entry of [entryOf('azure', 'azure', simulator), entryOf('azure', 'azure', simulator, { tls: '' })]) {
+    const { exitCode, stdout } = await check(t, [entry])
+    assert.equal(exitCode, 1)
+    assert.match(
+      stdout,
+      /^azure: .*CN=localhost, valid until .*\) has expired, and cannot be pinned\. Let the appliance/m,
+    )
+    assert.doesNotMatch(stdout, /tls:/)
+  }
+  assert.equal(simulator.counts.tokenRequests, 0)
 })
 
 test('check says that a code is needed where MFA is on, and which command takes it', async t => {

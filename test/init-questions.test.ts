@@ -5,7 +5,7 @@ import { PassThrough } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { stripVTControlCharacters } from 'node:util'
 import { run } from '../src/cli/index.ts'
-import { defaultPassword, type SimulatorOptions } from '../src/simulator/index.ts'
+import { createCertificate, defaultPassword, type SimulatorOptions } from '../src/simulator/index.ts'
 import { Memory, runCli } from './cli-rig.ts'
 import { temporaryFolder } from './configuration-folder.ts'
 import { eventually, simulate } from './rig.ts'
@@ -100,6 +100,18 @@ test('init writes nothing where the certificate is not agreed to, and sends no p
   ])
   assert.equal(exitCode, 1)
   assert.match(stderr, /error: Nothing was written\.\n$/)
+  assert.deepEqual([simulator.counts.requests, readdirSync(cwd)], [0, []])
+})
+
+test('init pins no certificate that has expired, and asks no further', async t => {
+  const certificate = await createCertificate({ days: 1, notBefore: new Date(Date.now() - 3 * 86_400_000) })
+  const { simulator, cwd } = await setUp(t, { product: 'azure', certificate })
+  const { exitCode, stderr } = await converse(cwd, [
+    ['Product', '\r'],
+    ['Address', `${simulator.url}\r`],
+  ])
+  assert.equal(exitCode, 1)
+  assert.match(stderr, /It has expired, and cannot be pinned\..*error: Nothing was written\.\n$/s)
   assert.deepEqual([simulator.counts.requests, readdirSync(cwd)], [0, []])
 })
 

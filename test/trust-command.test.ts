@@ -172,6 +172,22 @@ describe('trust', { concurrency: 6 }, () => {
     assert.match((await run('missing.yaml')).stderr, /there is no such file/)
   })
 
+  test('an expired certificate is shown and said to be past pinning, and --write leaves the file as it is', async t => {
+    const { cert, key } = await createCertificate({ days: 1, notBefore: new Date(Date.now() - 3 * 86_400_000) })
+    const { url } = await listen(t, { tls: { cert, key } })
+    const { text, cwd, read, folder } = await setUp(t)
+    folder.write('appliances.yaml', text.replace(/url: https:\/\/127\.0\.0\.1:\d+/, `url: ${url}`))
+    const before = read()
+    const shown = await runCli(['trust', url], { cwd })
+    assert.equal(shown.exitCode, 0)
+    assert.match(shown.stdout, /^It has expired, and cannot be pinned\. Let the appliance have a new one\.$/m)
+    assert.doesNotMatch(shown.stdout, /tls:|--write/)
+    const written = await runCli(['trust', url, '--write', '--yes'], { cwd })
+    assert.equal(written.exitCode, 1)
+    assert.match(written.stderr, /Nothing was written: an expired certificate is trusted by no pin\./)
+    assert.equal(read(), before)
+  })
+
   test('--write follows a link to the file instead of replacing it', async t => {
     const { url, fingerprint, file, cwd, read } = await setUp(t)
     chmodSync(file, 0o600)

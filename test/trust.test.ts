@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { describe, test } from 'node:test'
 import type { TrustConfiguration } from '../src/config/configuration.ts'
 import { createCertificate, type Simulator, type SimulatorOptions, simulatorRoot } from '../src/simulator/index.ts'
@@ -70,15 +71,39 @@ describe('trust', { concurrency: 6 }, () => {
     assert.equal(simulator.counts.tokenRequests, 0)
   })
 
-  test('a pinned fingerprint is enough, whatever name and dates its certificate has', async t => {
-    const certificate = await createCertificate({
-      altNames: ['other.example'],
-      days: 1,
-      notBefore: new Date(Date.now() - 3 * 86_400_000),
-    })
+  test('a pinned fingerprint is enough, whatever name its certificate has', async t => {
+    const certificate = await createCertificate({ altNames: ['other.example'] })
     const { url, live } = await start(t, ({ fingerprint }) => ({ verify: true, fingerprint }), { certificate })
     await live()
     assert.equal((await get(url, path)).status, 200)
+  })
+
+  test('a pinned certificate that has expired is refused, with both fingerprints, and nothing is sent', async t => {
+    const certificate = await createCertificate({ days: 1, notBefore: new Date(Date.now() - 3 * 86_400_000) })
+    const { fingerprint } = certificate
+    const { simulator, problem } = await start(t, () => ({ verify: true, fingerprint }), { certificate })
+    const { status, json } = await problem()
+    assert.deepEqual([status, json.get('code')], [502, 'CERTIFICATE_UNTRUSTED'])
+    assert.deepEqual([json.get('shown'), json.get('pinned')], [fingerprint, fingerprint])
+    assert.match(
+      String(json.get('detail')),
+      /shows the certificate \S+, and the configuration pins \S+\. It expired on /,
+    )
+    assert.deepEqual([simulator.counts.tokenRequests, simulator.counts.requests], [0, 0])
+  })
+
+  test('a pinned certificate that expires under a session gets the token over no new connection', async t => {
+    const notBefore = new Date(Date.now() - 86_400_000 + 4_000)
+    const certificate = await createCertificate({ days: 1, notBefore })
+    const { simulator, url, live } = await start(t, ({ fingerprint }) => ({ verify: true, fingerprint }), {
+      certificate,
+    })
+    await live()
+    await eventually('it has expired', () => Date.now() > Date.parse(new X509Certificate(certificate.cert).validTo))
+    // No request has been forwarded yet, so that the first one opens a connection.
+    const { status, json } = await get(url, path)
+    assert.deepEqual([status, json.get('code')], [502, 'CERTIFICATE_UNTRUSTED'])
+    assert.equal(simulator.counts.requests, 0)
   })
 
   test('another certificate than the pinned one is refused, both are named, and nothing is sent', async t => {

@@ -1,6 +1,6 @@
 import type { ApplianceConfiguration, Configuration } from '../config/configuration.ts'
 import { type Failure, failures } from '../errors.ts'
-import { inspectCertificate } from '../upstream/trust.ts'
+import { hasEnded, inspectCertificate } from '../upstream/trust.ts'
 import type { Trial } from './check-appliance.ts'
 
 /** Milliseconds for looking at a certificate. */
@@ -60,6 +60,9 @@ async function certificateSentence({ url, tls }: ApplianceConfiguration, said: s
     : `VEEAM_TLS_FINGERPRINT=${shown.fingerprint}`
   const certificate = `${oneLine(shown.subject)}, valid until ${shown.validTo}`
   const pinned = tls.fingerprint === undefined ? said.replace(/ Its SHA-256 fingerprint is .*$/, '') : said
+  if (hasEnded(shown)) {
+    return `${pinned} The certificate (${certificate}) has expired, and cannot be pinned. Let the appliance have a new one.`
+  }
   return (
     `${pinned} If the appliance itself shows this SHA-256 fingerprint for its certificate (${certificate}), ` +
     `put this line ${where.place}:\n    ${setting}`

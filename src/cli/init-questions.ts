@@ -108,6 +108,7 @@ async function pinFor(url: string, ask: Questions, io: Io): Promise<string | und
   print(io.stderr, reportOf(url, chain))
   const [leaf] = chain.certificates
   if (chain.fault === undefined || leaf === undefined) return undefined
+  if (chain.ended) throw new CommandError('Nothing was written.')
   const question = 'Is this the SHA-256 fingerprint that the appliance itself shows, and this certificate to be pinned?'
   if (await ask.agreement(question)) return leaf.fingerprint
   throw new CommandError('Nothing was written.')

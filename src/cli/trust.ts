@@ -28,6 +28,10 @@ export const trust: Command = {
     const [leaf] = chain.certificates
     if (leaf === undefined) throw new CommandError(`${origin} shows no certificate.`)
     print(io.stdout, reportOf(origin, chain))
+    if (chain.ended) {
+      if (asked) throw new CommandError('Nothing was written: an expired certificate is trusted by no pin.')
+      return 0
+    }
     if (asked) return write({ call, origin, name, fingerprint: leaf.fingerprint })
     print(io.stdout, `To pin it, put this line under the appliance in the configuration:\n\n${settingOf(leaf)}`)
     print(io.stdout, `\nor let it be written there: veeam-auth-proxy trust ${given} --write`)
@@ -82,8 +86,9 @@ export async function shownAt(origin: string): Promise<ShownChain> {
 }
 
 /** What a person needs to see to trust it. */
-export function reportOf(origin: string, { certificates, fault }: ShownChain): string {
-  const verdict = fault === undefined ? 'Node.js trusts it.' : `Node.js does not trust it: ${fault}.`
+export function reportOf(origin: string, { certificates, fault, ended }: ShownChain): string {
+  const said = fault === undefined ? 'Node.js trusts it.' : `Node.js does not trust it: ${fault}.`
+  const verdict = ended ? `${said}\nIt has expired, and cannot be pinned. Let the appliance have a new one.` : said
   return `${origin} shows:\n\n${certificates.map(entryOf).join('\n\n')}\n\n${verdict}\n`
 }
 

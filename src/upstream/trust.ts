@@ -8,7 +8,7 @@ import { Failure } from '../errors.ts'
 export interface Trust {
   /** PEM certificates that take the place of the system's roots. */
   ca?: string
-  /** SHA-256 of the leaf certificate, `AB:CD:…`: that very certificate and no other, whatever else it says. */
+  /** SHA-256 of the leaf certificate, `AB:CD:…`: that very certificate and no other, whatever its name, until it ends. */
   fingerprint?: string
   /** False: anything is accepted. */
   verify: boolean
@@ -48,19 +48,32 @@ export function connector(trust: Trust, { timeout, resumes = true, onCertificate
     open(options, (error, socket) => {
       if (error !== null) return callback(error, null)
       const shown = certificateOf(socket)
-      const { fingerprint } = trust
-      if (fingerprint === undefined || shown?.fingerprint === fingerprint) {
+      const refusal = pinRefusal(trust.fingerprint, shown)
+      if (refusal === undefined) {
         if (shown !== undefined) onCertificate?.(shown)
         return callback(null, socket)
       }
       socket.destroy()
-      const what = shown?.fingerprint ?? 'of no TLS at all'
-      const detail = `The appliance shows the certificate ${what}, and the configuration pins ${fingerprint}.`
-      const extensions = { shown: shown?.fingerprint, pinned: fingerprint }
-      callback(new Failure('CERTIFICATE_UNTRUSTED', detail, { extensions }), null)
+      callback(refusal, null)
     })
   }
   return checked
+}
+
+/** Why a pin lets a certificate not pass: it is another one, or its time is over. */
+function pinRefusal(pinned: string | undefined, shown: TrustedCertificate | undefined): Failure | undefined {
+  if (pinned === undefined) return undefined
+  const isPinned = shown?.fingerprint === pinned
+  if (isPinned && !hasEnded(shown)) return undefined
+  const what = shown?.fingerprint ?? 'of no TLS at all'
+  const said = `The appliance shows the certificate ${what}, and the configuration pins ${pinned}.`
+  const detail = isPinned ? `${said} It expired on ${new Date(shown.validTo).toUTCString()}.` : said
+  return new Failure('CERTIFICATE_UNTRUSTED', detail, { extensions: { shown: shown?.fingerprint, pinned } })
+}
+
+/** Whether the time of a certificate is over, which no pin makes good. */
+export function hasEnded({ validTo }: { validTo: number | string }): boolean {
+  return new Date(validTo).getTime() <= Date.now()
 }
 
 /**
@@ -113,6 +126,8 @@ export interface ShownChain {
   certificates: readonly Certificate[]
   /** Why it is not trusted; undefined when it is. */
   fault: string | undefined
+  /** Whether the first one has expired, and cannot be pinned. */
+  ended: boolean
 }
 
 /** All certificates that an address shows, completed by the root where it is known here. Nothing is sent there. */
@@ -125,10 +140,11 @@ export async function inspectChain(origin: string, timeout: number): Promise<Sho
       certificates.set(next.fingerprint256, described(new X509Certificate(next.raw)))
       next = next.issuerCertificate
     }
-    if (certificates.size === 0) throw new Error('no certificate was shown')
+    const [leaf] = certificates.values()
+    if (leaf === undefined) throw new Error('no certificate was shown')
     const code = socket.authorized ? undefined : String(socket.authorizationError)
     const fault = code === undefined ? undefined : (faults[code] ?? `it was refused (${code})`)
-    return { certificates: [...certificates.values()], fault }
+    return { certificates: [...certificates.values()], fault, ended: hasEnded(leaf) }
   })
 }
 
