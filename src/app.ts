@@ -58,6 +58,7 @@ export async function buildApp(parts: AppParts): Promise<RequestListener> {
   app.setErrorHandler((error, request, reply) => {
     const failure = failureOf(error)
     request.account.failure = failure.code
+    request.account.rule = failure.rule
     if (failure.code === 'INTERNAL') parts.log.error({ err: error, id: request.id }, 'the proxy failed')
     return answer(reply, failure)
   })

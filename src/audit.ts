@@ -61,7 +61,7 @@ export class Audit {
   }
 
   request(account: Account, { method, status, id }: EndedRequest): void {
-    const { caller, appliance, path, failure, emulated, fromUpstream, bytesUp, bytesDown, duration } = account
+    const { caller, appliance, path, failure, rule, emulated, fromUpstream, bytesUp, bytesDown, duration } = account
     const allowed = emulated === undefined ? 'allowed' : `emulated: ${emulated}`
     this.write({
       event: 'request',
@@ -73,6 +73,7 @@ export class Audit {
       query: parameterNamesOf(path) || null,
       status,
       decision: failure !== undefined && denials.has(failure) ? `denied: ${failure}` : allowed,
+      rule,
       source: fromUpstream ? 'upstream' : 'proxy',
       bytesUp,
       bytesDown,

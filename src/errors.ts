@@ -228,6 +228,8 @@ export const denials: ReadonlySet<FailureCode> = new Set([
 export interface FailureParts {
   /** Milliseconds after which trying again makes sense; becomes `Retry-After`. */
   retryAfter?: number | undefined
+  /** Whose rule decided so, such as `caller reader`, where there may be several. */
+  rule?: string
   cause?: unknown
   /** Further members of the problem document (RFC 9457, section 3.2); never a secret. */
   extensions?: Record<string, unknown>
@@ -238,12 +240,14 @@ export class Failure extends Error {
   override readonly name = 'Failure'
   readonly code: FailureCode
   readonly retryAfter: number | undefined
+  readonly rule: string | undefined
   readonly extensions: Record<string, unknown>
 
   constructor(code: FailureCode, detail: string, parts: FailureParts = {}) {
     super(detail, { cause: parts.cause })
     this.code = code
     this.retryAfter = parts.retryAfter
+    this.rule = parts.rule
     this.extensions = parts.extensions ?? {}
   }
 

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, renameSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { Secret, TOTP } from 'otpauth'
+import { compilePaths } from '../src/policy/path-rules.ts'
 import { parameterNamesOf, pathOf } from '../src/proxy/shown-path.ts'
 import { defaultPassword, type SimulatorOptions } from '../src/simulator/index.ts'
 import { call, get, giveCode, statusOf } from './caller.ts'
@@ -112,6 +113,43 @@ describe('the audit log', { concurrency: 6 }, () => {
     assert.deepEqual(
       only(requests(), 'decision').flat(),
       decided.map(([, , decision]) => decision),
+    )
+  })
+
+  test('says whose rule denied a request, the one of its caller or the one of the appliance', async t => {
+    const key = 'the-secret-of-the-reader'
+    const callers = [
+      {
+        name: 'reader',
+        secret: secret(key),
+        rule: { readOnly: true, paths: compilePaths(['/a', '/b']) },
+        admin: false,
+      },
+    ]
+    const audit = join(temporaryFolder(t).path, 'audit.log')
+    const rule = { methods: ['GET', 'POST'], paths: compilePaths(['/a']) }
+    const { url } = await startBox(
+      t,
+      { product: 'azure' },
+      { access: { rule, credentials: false } },
+      {
+        audit,
+        guard: { callers },
+      },
+    )
+    const denied: [string, string, string, string | undefined][] = [
+      ['POST', '/box/a', 'denied: METHOD_DENIED', 'caller reader'],
+      ['PUT', '/box/a', 'denied: METHOD_DENIED', 'appliance box'],
+      ['GET', '/box/b', 'denied: PATH_DENIED', 'appliance box'],
+      ['GET', '/box/api/oauth2/token', 'denied: CREDENTIALS_WITHHELD', undefined],
+      ['GET', '/box/a', 'allowed', undefined],
+    ]
+    for (const [method, path] of denied) await call(url, { method, path, fields: { 'x-proxy-key': key } })
+    const requests = () => linesOf(audit).filter(({ event }) => event === 'request')
+    await eventually('all are written', () => requests().length === denied.length)
+    assert.deepEqual(
+      only(requests(), 'decision', 'rule'),
+      denied.map(([, , decision, whose]) => [decision, whose]),
     )
   })
 

@@ -36,9 +36,9 @@ export function checkAccess(appliance: Appliance, caller: Caller | undefined, me
 function check(rule: PathRule, whose: string, method: string, canonical: string): void {
   switch (deniedBy(rule, method, canonical)) {
     case 'method':
-      throw new Failure('METHOD_DENIED', `The rules of ${whose} do not allow ${method}.`)
+      throw new Failure('METHOD_DENIED', `The rules of ${whose} do not allow ${method}.`, { rule: whose })
     case 'path':
-      throw new Failure('PATH_DENIED', `The rules of ${whose} do not allow the path ${canonical}.`)
+      throw new Failure('PATH_DENIED', `The rules of ${whose} do not allow the path ${canonical}.`, { rule: whose })
     case undefined:
   }
 }

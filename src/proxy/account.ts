@@ -24,6 +24,8 @@ export class Account {
   emulated: 'sign-in' | 'sign-out' | undefined
   /** Why the proxy answered itself. */
   failure: FailureCode | undefined
+  /** Whose rule was against it, where a rule was. */
+  rule: string | undefined
   /** Bytes of the bodies. */
   bytesUp = 0
   bytesDown = 0
