@@ -1,7 +1,9 @@
 import { resolve } from 'node:path'
+import { inspect } from 'node:util'
 import Type, { type Static } from 'typebox'
 import { Check } from 'typebox/value'
-import type { Listen, ListenAddress } from '../listen/address.ts'
+import type { CertificatePair, Listen, ListenAddress } from '../listen/address.ts'
+import { REDACTED } from '../redactor.ts'
 import { listenOf } from './address.ts'
 import { Obstacle } from './obstacle.ts'
 import { readSecretFile } from './secret-file.ts'
@@ -18,7 +20,7 @@ const Address = Type.String({
   description: 'HOST:PORT such as 127.0.0.1:8080 or [::1]:8080, or unix:/path of a socket',
 })
 
-const Pair = Type.Object(
+const PairEntry = Type.Object(
   {
     cert: Type.String({
       minLength: 1,
@@ -30,7 +32,7 @@ const Pair = Type.Object(
   strict,
 )
 
-export const ListenTls = Type.Union([Type.Literal('auto'), Pair], {
+export const ListenTls = Type.Union([Type.Literal('auto'), PairEntry], {
   title: 'TLS',
   description: 'auto: a certificate of a local authority made once; or { cert, key }: PEM files',
 })
@@ -74,8 +76,27 @@ export async function listenerOf(
   if (tls === undefined) return { address, files: [] }
   if (tls === 'auto') return { address, tls, files: [] }
   const { cert, key } = tls
-  const pair = { cert: await certificatesOf(cert, directory), key: await keyOf(resolve(directory, key), env) }
+  const pair = new Pair(await certificatesOf(cert, directory), await keyOf(resolve(directory, key), env))
   return { address, tls: pair, files: [resolve(directory, cert), resolve(directory, key)] }
+}
+
+/** No way of printing it shows the key. */
+class Pair implements CertificatePair {
+  readonly cert: string
+  readonly key: string
+
+  constructor(cert: string, key: string) {
+    this.cert = cert
+    this.key = key
+  }
+
+  toJSON(): CertificatePair {
+    return { cert: this.cert, key: REDACTED }
+  }
+
+  [inspect.custom](): CertificatePair {
+    return this.toJSON()
+  }
 }
 
 function addressOf(text: string, directory: string): ListenAddress {

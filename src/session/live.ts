@@ -1,4 +1,6 @@
+import { inspect } from 'node:util'
 import type { Dialect, Grant, SignInAnswer, Tokens } from '../dialects/index.ts'
+import { REDACTED } from '../redactor.ts'
 import { type Clock, type Moment, momentIn, until } from './clock.ts'
 import { SessionCookies } from './cookies.ts'
 import type { KeptSession } from './kept.ts'
@@ -88,6 +90,14 @@ export class LiveSession {
   /** Every value that must not be shown. */
   get secrets(): string[] {
     return [this.accessToken, this.refreshToken ?? '', ...(this.cookies?.values() ?? [])]
+  }
+
+  toJSON(): string {
+    return REDACTED
+  }
+
+  [inspect.custom](): string {
+    return REDACTED
   }
 
   isLive(clock: Clock): boolean {
