@@ -3,6 +3,9 @@ const SHORTEST = 6
 /** So many characters at the beginning of a form are looked up at each place of a text. */
 const START = 4
 
+/** In characters: longer secrets are tokens, which no `name:password` holds. */
+const LONGEST_PASSWORD = 256
+
 export const REDACTED = '[redacted]'
 
 /**
@@ -25,17 +28,8 @@ export class Redactor {
       known.owners += 1
       return
     }
-    const base64 = Buffer.from(secret).toString('base64')
-    const forms = new Set([
-      secret,
-      JSON.stringify(secret).slice(1, -1),
-      encodeURIComponent(secret),
-      new URLSearchParams({ s: secret }).toString().slice(2),
-      base64,
-      base64.replace(/=+$/, ''),
-      Buffer.from(secret).toString('base64url'),
-    ])
-    this.#known.set(secret, { forms: [...forms], owners: 1 })
+    const forms = formsOf(secret)
+    this.#known.set(secret, { forms, owners: 1 })
     for (const form of forms) {
       const start = form.slice(0, START)
       const same = this.#starts.get(start)
@@ -108,6 +102,55 @@ export class Redactor {
     for (let i = 0; i < start.length; i += 1) hash = rolled(hash, start.charCodeAt(i))
     this.#hashes[hash] = (this.#hashes[hash] ?? 0) + by
   }
+}
+
+/** What encoders make of a secret; most make the same of most secrets. */
+function formsOf(secret: string): readonly string[] {
+  const percent = encodeURIComponent(secret)
+  const form = new URLSearchParams({ s: secret }).toString().slice(2)
+  // As RFC 3986 reserves them, which is how passwords are sent.
+  const strict = percent.replace(/[!'()*]/g, char => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
+  const encoded = [percent, form, strict, strict.replaceAll('%20', '+')]
+  const json = escaped(secret)
+  const base64 = Buffer.from(secret).toString('base64')
+  return [
+    ...new Set([
+      secret,
+      ...encoded,
+      ...encoded.map(text => text.replace(/%[0-9A-F]{2}/g, octet => octet.toLowerCase())),
+      json,
+      // In a text of JSON that stands in another one.
+      escaped(json),
+      ...escapedFurther(json),
+      base64,
+      base64.replace(/=+$/, ''),
+      Buffer.from(secret).toString('base64url'),
+      ...(secret.length > LONGEST_PASSWORD ? [] : shifted(secret)),
+    ]),
+  ]
+}
+
+function escaped(text: string): string {
+  return JSON.stringify(text).slice(1, -1)
+}
+
+/** Of a JSON string: as PHP, as Python, and as .NET writes it. */
+function escapedFurther(json: string): string[] {
+  const numbered = (text: string, what: RegExp) =>
+    text.replace(what, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  const python = numbered(json, /[^ -~]/g)
+  const dotnet = numbered(json.replaceAll('\\"', '\\u0022'), /[^ -~]|[+&<>'`]/g)
+  const capitals = dotnet.replace(/\\u[0-9a-f]{4}/g, code => `\\u${code.slice(2).toUpperCase()}`)
+  return [python, python.replaceAll('/', '\\/'), dotnet, capitals]
+}
+
+/** In base64, where something comes before it, such as the name in `name:password`: without what it shares a digit with. */
+function shifted(secret: string): string[] {
+  return ['x', 'xx'].flatMap(before => {
+    const bytes = Buffer.from(before + secret)
+    const [first, last] = [Math.ceil((before.length * 8) / 6), Math.floor((bytes.length * 8) / 6)]
+    return [bytes.toString('base64').slice(first, last), bytes.toString('base64url').slice(first, last)]
+  })
 }
 
 /** Over the last four characters: what came before them has been shifted out. */

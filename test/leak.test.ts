@@ -134,10 +134,12 @@ test('nothing that the proxy says about an authorization code holds it', async t
 })
 
 test('an appliance that repeats what it was sent, in its refusals, does not make the proxy repeat it', async t => {
-  const password = 'Pa55+word/=& %25#ü-that-is-repeated'
+  const password = `Pa55+word/=& %25#ü-that*is!(rep'eated)`
   const scripted = await startScripted(t, {
     token: ({ body, form }) => {
-      const said = [body.toString(), form.get('Password'), Buffer.from(body).toString('base64')].join(' | ')
+      const sent = body.toString()
+      const small = sent.replace(/%../g, octet => octet.toLowerCase())
+      const said = [sent, small, form.get('Password'), Buffer.from(sent).toString('base64')].join(' | ')
       return { status: 400, body: { error: 'invalid_grant', error_description: said.slice(0, 290), detail: said } }
     },
   })

@@ -39,6 +39,45 @@ test('every known secret goes from a text in every form, those that overlap too,
   assert.ok(found > 500, `only ${found} texts had a secret in them`)
 })
 
+test('a secret goes from a text however an encoder of another language has written it', () => {
+  const secret = `Pa55+w"rd/=& %25#ü<>\\*is!(rep'eated)`
+  const small = (text: string) => text.replace(/%../g, octet => octet.toLowerCase())
+  const strict = 'Pa55%2Bw%22rd%2F%3D%26%20%2525%23%C3%BC%3C%3E%5C%2Ais%21%28rep%27eated%29'
+  const forms = {
+    encodeURIComponent: encodeURIComponent(secret),
+    'RFC 3986': strict,
+    'RFC 3986 in small digits': small(strict),
+    'Python quote_plus': strict.replaceAll('%20', '+'),
+    '.NET UrlEncode': small(new URLSearchParams({ s: secret }).toString().slice(2)),
+    'a string of JSON': JSON.stringify(secret),
+    'JSON within JSON': JSON.stringify(JSON.stringify({ secret })),
+    'Python json': String.raw`"Pa55+w\"rd/=& %25#\u00fc<>\\*is!(rep'eated)"`,
+    'PHP json_encode': String.raw`"Pa55+w\"rd\/=& %25#\u00fc<>\\*is!(rep'eated)"`,
+    '.NET JSON': String.raw`"Pa55\u002Bw\u0022rd/=\u0026 %25#\u00FC\u003C\u003E\\*is!(rep\u0027eated)"`,
+    ...Object.fromEntries(
+      ['', 'a:', 'ab:', 'abc:'].map(before => [
+        `base64 ${before}`,
+        Buffer.from(`${before}${secret}`).toString('base64'),
+      ]),
+    ),
+    ...Object.fromEntries(
+      ['', 'a:', 'ab:', 'abc:'].map(before => [
+        `base64url ${before}`,
+        Buffer.from(before + secret).toString('base64url'),
+      ]),
+    ),
+  }
+  const redactor = new Redactor()
+  redactor.learn(secret)
+  for (const [encoder, form] of Object.entries(forms)) {
+    const cleaned = redactor.clean(`said: ${form} and more`)
+    assert.ok(cleaned.startsWith('said: ') && cleaned.endsWith(' and more'), encoder)
+    assert.match(cleaned.slice(6, -9), /^.{0,15}\[redacted\].{0,4}$/, encoder)
+  }
+  redactor.forget(secret)
+  for (const form of Object.values(forms)) assert.equal(redactor.clean(form), form)
+})
+
 test('a secret that whoever learned it has forgotten is no longer looked for, and its neighbours still are', () => {
   const redactor = new Redactor()
   for (const secret of ['token-1-of-many', 'token-2-of-many', 'token-1-of-many']) redactor.learn(secret)

@@ -60,6 +60,8 @@ export async function startTapped(t: Context, options: SimulatorOptions) {
 /** The forms a secret can show itself in: as it is, encoded for a URL, a form, JSON or base64, whole or in part. */
 export function formsOf(secret: string): string[] {
   const whole = [secret, encodeURIComponent(secret), new URLSearchParams({ s: secret }).toString().slice(2)]
+  // As the proxy itself sends it, and in the small digits of other encoders.
+  whole.push(strictly(secret), ...[...whole, strictly(secret)].map(form => form.replace(/%../g, x => x.toLowerCase())))
   const forms = [...whole, JSON.stringify(secret).slice(1, -1), JSON.stringify(JSON.stringify(secret)).slice(3, -3)]
   if (secret.length < 8) return [...new Set(forms)]
   // Inside a longer text that was put into base64, such as user:password, at each of the three places it can begin.
@@ -74,6 +76,10 @@ export function formsOf(secret: string): string[] {
   // Cut short by somebody: the middle and the end of a long one still tell it.
   if (secret.length > 60) forms.push(secret.slice(-32), secret.slice(secret.length / 2, secret.length / 2 + 32))
   return [...new Set(forms)]
+}
+
+function strictly(secret: string): string {
+  return encodeURIComponent(secret).replace(/[!'()*]/g, char => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
 }
 
 /** The forms of these secrets that occur in the text; a short code counts only when no digit stands beside it. */
