@@ -34,7 +34,7 @@ export class RequestLog {
     const { caller, appliance, failure, replayed, cache, firstByte } = account
     // All that can be any text. To look for secrets in the rest as well cost 3 % of forwarding.
     const id = this.#redactor.clean(account.id)
-    const path = JSON.stringify(this.#redactor.clean(shownPath(account.path)))
+    const path = JSON.stringify(shownPath(account.path, text => this.#redactor.clean(text)))
     let line = `{"level":${level},"time":${Date.now()},"id":"${id}"`
     if (caller !== undefined) line += `,"caller":${JSON.stringify(this.#redactor.clean(caller.name))}`
     if (appliance !== undefined) line += `,"appliance":"${appliance}"`
@@ -55,13 +55,16 @@ function isRoutine({ appliance, path, failure }: Account): boolean {
   return appliance === undefined && failure === undefined && path.startsWith('/-/')
 }
 
-/** The path with the names of its query and none of their values: those can be anything, secrets too. */
-export function shownPath(url: string): string {
+/**
+ * The path with the names of its query and none of their values: those can be anything, secrets too.
+ * @param clean takes known secrets out, before anything is cut: nobody knows one of which a part is missing
+ */
+export function shownPath(url: string, clean = (text: string) => text): string {
   const names = parameterNamesOf(url)
   const path = names === '' ? pathOf(url) : `${pathOf(url)}?${names}`
-  const short = path.length > LONGEST_PATH ? `${path.slice(0, LONGEST_PATH)}…` : path
   // What a terminal would obey is no character of a path.
-  return short.replace(/[^\x21-\x7e…]/g, encodeURIComponent)
+  const shown = clean(path.replace(/[^\x21-\x7e]/g, encodeURIComponent))
+  return shown.length > LONGEST_PATH ? `${shown.slice(0, LONGEST_PATH)}…` : shown
 }
 
 function rounded(milliseconds: number): number {

@@ -153,6 +153,26 @@ test('an appliance that repeats what it was sent, in its refusals, does not make
   assertNothing(all(), [password])
 })
 
+test('an appliance that repeats a secret at such a place that its message is cut there does not make the proxy repeat a part', async t => {
+  const password = 'Bcdfghjk-mnpqrstv-wxz-0123456789-secret'
+  const repeated = { credentials: { type: 'password', username: 'Administrator', password: secret(password) } } as const
+  for (const before of [215, 240, 265, 280, 295, 310]) {
+    const padded = await startScripted(t, {
+      token: ({ form }) => {
+        const said = `${'.'.repeat(before)}${form.get('Password')} ${'.'.repeat(200)}`
+        return { status: 400, body: { error: 'invalid_grant', error_description: said } }
+      },
+    })
+    const proxy = await startProxy(t, [applianceAt(padded, 'azure', repeated)])
+    const { hear, pages, all } = listen(proxy)
+    await eventually('refused', async () => (await statusOf(proxy.url)).get('state') === 'refused')
+    hear(await get(proxy.url, '/box/x'))
+    await pages()
+    assert.match(all(), /\.\[r\w*(?:…|\])/)
+    assertNothing(all(), [password.slice(0, 6)])
+  }
+})
+
 test('the search for leaks finds a secret that was logged by accident, in every form', () => {
   const planted = 'Pl4nted+/=& %25#ü-secret-that-nobody-has-told-the-redactor-about-and-is-long'
   const forms = [

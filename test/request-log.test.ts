@@ -165,6 +165,16 @@ test('a path is written with the names of its query and without their values', (
   assert.equal(shownPath(`/${'x'.repeat(8000)}`).length, 1025)
 })
 
+test('a path that is cut short has no part of a secret that stood where it was cut', () => {
+  const redactor = new Redactor()
+  redactor.learn('Bcdfghjk-the-secret-of-somebody')
+  const clean = (text: string) => redactor.clean(text)
+  for (let before = 990; before < 1030; before += 1) {
+    const shown = shownPath(`/${'x'.repeat(before)}/Bcdfghjk-the-secret-of-somebody/more?a=1`, clean)
+    assert.doesNotMatch(shown, /B/)
+  }
+})
+
 test("the proxy's own pages are logged at debug, unless somebody was refused there", async t => {
   const callers = [{ name: 'reader', secret: secret(KEY), rule: {}, admin: false }]
   const { url, lines } = await start(t, {}, { callers })

@@ -151,7 +151,7 @@ function retryAfter(answer: WireAnswer): number | undefined {
   return Number.isFinite(wait) ? Math.min(Math.max(0, wait), LONGEST_WAIT) : undefined
 }
 
-/** What the appliance said about it, on one line: the forms of RFC 6749 (5.2), RFC 9457 and the vendor's own. */
+/** What the appliance said about it, on one line however long: the forms of RFC 6749 (5.2), RFC 9457 and the vendor's own. */
 function spoken(body: string): string {
   const parsed = parseJson(body)
   if (typeof parsed !== 'object' || parsed === null) return ''
@@ -163,7 +163,6 @@ function spoken(body: string): string {
   return `: ${text
     .replace(/[\p{Cc}\s]+/gu, ' ')
     .trim()
-    .slice(0, 300)
     .replace(/\.$/, '')}`
 }
 

@@ -13,6 +13,9 @@ export interface Exchanged {
   sent: Moment
 }
 
+/** Of what an appliance said, in characters. */
+const LONGEST_SAID = 360
+
 /** One grant put to one appliance: the dialect's words, carried with the session's cookies. */
 export class Exchange {
   #dialect: Dialect
@@ -100,7 +103,9 @@ export class Exchange {
   /** An appliance may repeat what it was sent; a code is too short for the redactor to know it. */
   #clean(message: string, grant: Grant): string {
     const cleaned = this.#redactor.clean(message)
-    return secretsOf(grant).reduce((text, secret) => (secret ? text.replaceAll(secret, REDACTED) : text), cleaned)
+    const told = secretsOf(grant).reduce((text, secret) => (secret ? text.replaceAll(secret, REDACTED) : text), cleaned)
+    // Not before: nobody knows a secret of which a part was cut off.
+    return told.length > LONGEST_SAID ? `${told.slice(0, LONGEST_SAID)}…` : told
   }
 }
 
