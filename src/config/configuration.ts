@@ -166,9 +166,14 @@ function listsOf(
 ): Pick<GuardConfiguration, 'allowedHosts' | 'allowedOrigins' | 'allowInsecureListen'> {
   return {
     allowedHosts: textsOf(entry.allowedHosts).map(host => host.toLowerCase()),
-    allowedOrigins: textsOf(entry.allowedOrigins),
+    allowedOrigins: textsOf(entry.allowedOrigins).map(asSentByBrowsers),
     allowInsecureListen: entry.allowInsecureListen === true,
   }
+}
+
+/** In small letters, and without the port that belongs to the scheme. */
+function asSentByBrowsers(origin: string): string {
+  return URL.canParse(origin) ? new URL(origin).origin : origin
 }
 
 function auditOf(path: unknown, directory: string): { audit?: string } {

@@ -139,7 +139,7 @@ const Tracing = Type.Boolean({
 })
 
 const AllowedHosts = Type.Array(
-  Type.String({ pattern: '^[^\\s/:@]+$|^\\[[0-9A-Fa-f:]+\\]$', description: 'a host name without port' }),
+  Type.String({ pattern: '^[^\\s/:@*]+$|^\\[[0-9A-Fa-f:]+\\]$', description: 'a host name without port or *' }),
   {
     title: 'Allowed hosts',
     description: 'Host names under which the proxy answers beside localhost, 127.0.0.1, [::1] and NAME.localhost',
@@ -147,7 +147,10 @@ const AllowedHosts = Type.Array(
 )
 
 const AllowedOrigins = Type.Array(
-  Type.String({ pattern: '^https?://[^/\\s]+$', description: 'an origin such as https://grafana.example' }),
+  Type.String({
+    pattern: '^[Hh][Tt][Tt][Pp][Ss]?://[^/\\s?#@*]+$',
+    description: 'an origin such as https://grafana.example, without *',
+  }),
   {
     title: 'Allowed origins',
     description: 'Origins whose pages may use the proxy in a browser, with the rights of the accounts here',
