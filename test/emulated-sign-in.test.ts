@@ -358,6 +358,29 @@ describe('a sign-in on the wire', { concurrency: 4 }, () => {
     assert.ok(!lines.some(line => line.includes('the proxy failed')))
   })
 
+  test('is no sign-in with a password where it cannot be seen which grant it names', async t => {
+    const { url, simulator } = await startBox(t, { product: 'microsoft365' })
+    await live(url)
+    const part = (name: string, value: string) =>
+      `--x\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`
+    for (const [type, bad, error] of [
+      ['multipart/form-data; boundary=x', `${part('grant_type', 'operator')}${part('username', 'a')}--x--\r\n`],
+      ['application/xml', '<r><grant_type>operator</grant_type><username>a</username></r>'],
+      ['text/plain', 'grant_type: operator'],
+      [FORM, 'assertion=signed&scope=all'],
+      [FORM, 'grant_type=&assertion=signed'],
+      [JSON_TYPE, '{"assertion":"signed"}'],
+      [JSON_TYPE, '{"grant_type":null,"code":"c"}'],
+      [JSON_TYPE, '{"grant_type":["operator"],"username":"a"}', 'unsupported_grant_type'],
+      [JSON_TYPE, '{"grant_type":{"a":"operator"},"username":"a"}', 'unsupported_grant_type'],
+    ] as const) {
+      const reply = await unheard(simulator, () => signIn(url, { path: '/v8/token', body: bad, type }))
+      assert.deepEqual([reply.status, reply.json.get('error')], [400, error ?? 'invalid_request'], bad)
+      assert.match(messageIn('microsoft365', reply), /grant/)
+      assert.ok(!reply.text.includes('access_token'))
+    }
+  })
+
   test('with a body that cannot be read is a 400 in the form of the product', async t => {
     const { url } = await startBox(t, { product: 'azure' })
     await live(url)

@@ -20,8 +20,13 @@ export async function shownIn(request: IncomingMessage, account: Account): Promi
     if (another === undefined) return member
     throw new Failure('BAD_REQUEST', `${name} stands in the sign-in more than once.`)
   }
-  // Of the documents, one says that a sign-in without a grant is one with a password.
-  const grant = one('grant_type').value.trim() || 'password'
+  // Of the documents, one says that a sign-in without a grant is one with a password. Not so where it cannot be seen that
+  // there is none: it could be one that stands for another person.
+  const given = one('grant_type').value.trim()
+  if (given === '' && !isBare(members)) {
+    throw new Failure('BAD_REQUEST', 'No grant_type can be read in the sign-in. Send it in a form or a JSON object.')
+  }
+  const grant = given || 'password'
   switch (grant.toLowerCase()) {
     case 'password': {
       const { value, literal } = one('password')
@@ -48,6 +53,11 @@ interface Member {
 
 const NONE: Member = { name: '', value: '', literal: '' }
 
+/** Nothing at all, or a name and a password without further ado. */
+function isBare(members: readonly Member[]): boolean {
+  return members.length === 0 || members.some(({ name }) => /^(?:username|password)$/i.test(name))
+}
+
 function fieldsOf(text: string): Member[] {
   return text
     .split('&')
@@ -65,9 +75,15 @@ function membersOf(text: string): Member[] {
     throw new Failure('BAD_REQUEST', 'The body of the sign-in is no JSON object.')
   }
   return Object.entries(body).map(([name, given]) => {
-    const value = typeof given === 'string' ? given : ''
+    const value = textOf(given)
     return { name, value, literal: value }
   })
+}
+
+/** What is no text is not nothing: a grant in a list is one that is not known here. */
+function textOf(given: unknown): string {
+  if (given === null) return ''
+  return typeof given === 'string' ? given : JSON.stringify(given)
 }
 
 function parsed(text: string): unknown {
