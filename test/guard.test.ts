@@ -170,6 +170,20 @@ test('a caller proves itself by Bearer, Basic or x-proxy-key, and anybody else g
   assert.equal((await ask(`${url}/-/livez`, {})).status, 200, 'an orchestrator may ask')
 })
 
+test('a secret beyond ASCII is taken in every way that it can be sent in UTF-8', async t => {
+  const word = 'Schl\u00fcssel-\u4f60\u597d-of-a-caller'
+  const { url } = await open(t, { callers: [{ name: 'reader', secret: secret(word), rule: {}, admin: false }] })
+  const onTheWire = Buffer.from(word).toString('latin1')
+  for (const fields of [
+    { 'x-proxy-key': onTheWire },
+    { authorization: `Bearer ${onTheWire}` },
+    { authorization: basic('reader', word) },
+  ]) {
+    assert.equal((await ask(url + path, fields)).status, 200, Object.keys(fields).join())
+  }
+  assert.equal((await ask(url + path, { 'x-proxy-key': onTheWire.slice(0, -1) })).status, 401)
+})
+
 test('the secret of a caller goes to no appliance', async t => {
   const { url } = await open(t, { callers })
   const answer = await fetch(`${url}/box/api/v8.1/simulator/echo`, {

@@ -141,12 +141,12 @@ export class Callers {
 
   #find(request: IncomingMessage): Known | undefined {
     const key = request.headers['x-proxy-key']
-    if (typeof key === 'string') return this.#bySecret(key)
+    if (typeof key === 'string') return this.#bySecret(bytesOf(key))
     const { authorization = '' } = request.headers
-    const [, scheme = '', credentials = ''] = /^(\S+) +(\S+) *$/.exec(authorization) ?? []
+    const [, scheme = '', credentials = ''] = /^([^ ]+) +([^ ]+) *$/.exec(authorization) ?? []
     switch (scheme.toLowerCase()) {
       case 'bearer':
-        return this.#bySecret(credentials) ?? this.#byPlaceholder(credentials, request)
+        return this.#bySecret(bytesOf(credentials)) ?? this.#byPlaceholder(credentials, request)
       case 'basic':
         return this.#byPair(Buffer.from(credentials, 'base64').toString()) ?? this.#byCertificate(request)
       default:
@@ -155,7 +155,7 @@ export class Callers {
   }
 
   /** Compares with every caller, so that time tells nothing of which came near. */
-  #bySecret(secret: string): WithSecret | undefined {
+  #bySecret(secret: string | Buffer): WithSecret | undefined {
     const shown = digestOf(secret)
     let found: WithSecret | undefined
     for (const caller of this.#withSecret) if (timingSafeEqual(caller.digest, shown)) found = caller
@@ -189,6 +189,11 @@ async function known(configuration: CallerConfiguration): Promise<Known> {
   }
 }
 
-function digestOf(secret: string): Buffer {
+/** Of a field's value, which Node.js gives as Latin-1 whatever was meant: UTF-8, where it is not ASCII alone. */
+function bytesOf(value: string): Buffer {
+  return Buffer.from(value, 'latin1')
+}
+
+function digestOf(secret: string | Buffer): Buffer {
   return createHash('sha256').update(secret).digest()
 }
