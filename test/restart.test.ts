@@ -73,6 +73,20 @@ describe('a restart', { concurrency: 4 }, () => {
     assert.equal((await statusOf(url)).get('grant'), 'mfa')
   })
 
+  test('a restart goes on with the cookies that an answer to a caller set last', async t => {
+    const { simulator, root, run, live } = await site(t, { product: 'microsoft365', rotateCookies: true })
+    const first = await run()
+    await live(first.url)
+    assert.equal((await get(first.url, `${root}/status/200`)).status, 200)
+    await first.server.close(1000)
+    // Longer than the appliance still takes a cookie that it has replaced.
+    await new Promise(resolve => setTimeout(resolve, 3300))
+    const { url } = await run()
+    await live(url)
+    const { signIns, tokenRequests, unauthorized } = simulator.counts
+    assert.deepEqual({ signIns, tokenRequests, unauthorized }, { signIns: 1, tokenRequests: 1, unauthorized: 0 })
+  })
+
   const damages: [string, (file: string) => void][] = [
     ['cut short', file => writeFileSync(file, readFileSync(file).subarray(0, -1))],
     ['empty', file => writeFileSync(file, '')],

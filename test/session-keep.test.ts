@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { products } from '../src/dialects/index.ts'
 import { chance, FakeClock } from './fake-clock.ts'
 import {
   busy,
@@ -83,6 +84,27 @@ test('a session that cannot be saved serves all the same, and that is reported',
   )
   await clock.advance(DAY)
   assert.equal(session.status().state, 'live')
+})
+
+test('cookies that answers set are kept within a second, all of them in one go', async () => {
+  const keep = new FakeKeep()
+  const product = products.find(({ name }) => name === 'microsoft365')
+  assert.ok(product)
+  const { clock, session } = await signedIn({
+    keep,
+    dialect: product.dialect({ apiVersion: 'v8', antiforgery: 'cookies' }),
+  })
+  assert.equal(keep.saved.length, 1)
+  for (let nth = 1; nth <= 20; nth++) session.current()?.cookies?.take(`a=value-${nth}; path=/`, '/v8/Jobs')
+  await clock.advance(SECOND)
+  assert.equal(keep.saved.length, 2)
+  const killed = await signedIn({
+    clock,
+    keep,
+    dialect: product.dialect({ apiVersion: 'v8', antiforgery: 'cookies' }),
+  })
+  assert.deepEqual(killed.appliance.asked, [])
+  assert.equal(killed.session.current()?.cookies?.field('/v8/Jobs'), 'a=value-20')
 })
 
 test('a live session that was kept is taken up without a word to the appliance', async () => {

@@ -18,6 +18,8 @@ const FORCED_INTERVAL = 10_000
 const SECOND = 1_000
 /** When a caller may ask again where a person has to do something first, in milliseconds. */
 const A_PERSON = 60_000
+/** Cookies that an appliance sets with every answer are kept once in this time, not once for each. */
+const COOKIE_PAUSE = 1_000
 /** How long a request may wait for a sign-in that is under way. */
 const LONGEST_WAIT = 30_000
 
@@ -105,6 +107,8 @@ export class Session {
   /** Wall minus monotonic clock when last looked at. */
   #drift: number
   #cancelTimer: (() => void) | undefined
+  /** Cancels the keeping of cookies that were set since the session was last kept; undefined when there are none. */
+  #cancelKeeping: (() => void) | undefined
   #closed = false
 
   constructor(parts: SessionParts) {
@@ -234,6 +238,7 @@ export class Session {
     this.#signIn.stop()
     this.#disarm()
     await this.#work?.catch(recorded)
+    if (this.#cancelKeeping !== undefined) await this.#keep()
     this.#letGo()
   }
 
@@ -338,10 +343,20 @@ export class Session {
   #take(live: LiveSession): void {
     this.#held = live
     this.#answer = live.answer
-    const hold = () => this.#held === live && this.#holding.hold(live.secrets)
-    hold()
+    this.#holding.hold(live.secrets)
     this.#exchange.handOver()
-    live.cookies?.onTake(hold)
+    live.cookies?.onTake(() => {
+      if (this.#held !== live) return
+      this.#holding.hold(live.secrets)
+      this.#keepSoon()
+    })
+  }
+
+  /** An answer has set cookies: without them the next process could neither use the session nor renew it. */
+  #keepSoon(): void {
+    const { keep, clock } = this.#parts
+    if (keep === undefined || this.#closed || this.#cancelKeeping !== undefined) return
+    this.#cancelKeeping = clock.timer(COOKIE_PAUSE, () => void this.#keep())
   }
 
   /** Of every secret, unless a sign-in has begun in the meantime. */
@@ -406,6 +421,8 @@ export class Session {
 
   /** A session that cannot be kept serves all the same. */
   async #keep(): Promise<void> {
+    this.#cancelKeeping?.()
+    this.#cancelKeeping = undefined
     const session = this.#held === undefined ? {} : { session: this.#held.toKept() }
     try {
       await this.#parts.keep?.save({ version: 1, memory: this.#signIn.memory, ...session })
