@@ -6,7 +6,7 @@ import type { ApplianceConfiguration, SignInMode } from './config/configuration.
 import type { Dialect, Product } from './dialects/index.ts'
 import type { Redactor } from './redactor.ts'
 import type { Clock } from './session/clock.ts'
-import type { Keep } from './session/kept.ts'
+import type { Keep, SignInMemory } from './session/kept.ts'
 import { type Gate, Session, type SessionEvent } from './session/session.ts'
 import { SessionLog } from './session-log.ts'
 import { Admission } from './upstream/admission.ts'
@@ -23,6 +23,8 @@ export interface ApplianceParts {
   /** Runs sign-ins, so that many appliances do not all sign in at once. */
   gate?: Gate
   keep?: Keep
+  /** As in `SessionParts`. */
+  attempts?: SignInMemory
   onEvent?: (appliance: string, event: SessionEvent) => void
 }
 
@@ -46,7 +48,7 @@ export class Appliance {
   /** Sets one up. Nothing is sent before its session starts. */
   constructor(configuration: ApplianceConfiguration, parts: ApplianceParts) {
     const { name, product, url: origin, credentials } = configuration
-    const { clock, redactor, gate, keep } = parts
+    const { clock, redactor, gate, keep, attempts } = parts
     const log = new SessionLog(parts.log, name)
     this.name = name
     this.product = product
@@ -73,6 +75,7 @@ export class Appliance {
       onJump: () => this.#client.dropConnections(),
       ...(gate === undefined ? {} : { gate }),
       ...(keep === undefined ? {} : { keep }),
+      ...(attempts === undefined ? {} : { attempts }),
     })
   }
 

@@ -5,6 +5,7 @@ import { Appliance } from './appliance.ts'
 import type { ApplianceConfiguration } from './config/configuration.ts'
 import type { Redactor } from './redactor.ts'
 import type { Clock } from './session/clock.ts'
+import { withoutSession } from './session/kept.ts'
 import { lanes } from './session/lanes.ts'
 import type { SessionEvent } from './session/session.ts'
 import type { StateDirectory } from './state/store.ts'
@@ -52,7 +53,7 @@ export class Fleet {
         next.set(configuration.name, known)
         continue
       }
-      const appliance = this.#open(configuration)
+      const appliance = this.#open(configuration, known)
       next.set(configuration.name, appliance)
       started.push(appliance)
     }
@@ -71,7 +72,8 @@ export class Fleet {
     await atMost(SIGN_OUT_TIMEOUT, Promise.all(all.map(appliance => appliance.destroy())))
   }
 
-  #open(configuration: ApplianceConfiguration): Appliance {
+  /** @param before the one of this name, whose sign-ins count for this one too where it is the same appliance */
+  #open(configuration: ApplianceConfiguration, before: Appliance | undefined): Appliance {
     const { state, ...parts } = this.#parts
     const { name, url: origin, identity } = configuration
     const subject = { name, origin }
@@ -86,6 +88,7 @@ export class Fleet {
       ...parts,
       gate: this.#gate,
       ...(keep === undefined ? {} : { keep }),
+      ...(before?.origin === origin ? { attempts: before.session.attempts } : {}),
     })
     return appliance
   }
@@ -103,9 +106,10 @@ export class Fleet {
 
 const Owned = Type.Object({ identity: Type.String(), value: Type.Unknown() })
 
-/** What was kept under other credentials is no session of these. */
+/** What was kept under other credentials is no session of these; what they may not try again still counts. */
 function ownValue(kept: unknown, identity: string): unknown {
-  return Check(Owned, kept) && kept.identity === identity ? kept.value : undefined
+  if (!Check(Owned, kept)) return undefined
+  return kept.identity === identity ? kept.value : withoutSession(kept.value)
 }
 
 function atMost(milliseconds: number, work: Promise<unknown>): Promise<unknown> {

@@ -55,3 +55,14 @@ export type KeptSession = NonNullable<Kept['session']>
 export function parseKept(value: unknown): Kept | undefined {
   return Check(Kept, value) ? value : undefined
 }
+
+/** What is kept without the session: for a sign-in under another configuration, which speaks its own API version. */
+export function withoutSession(value: unknown): Kept | undefined {
+  const kept = parseKept(value)
+  return kept && { version: 1, memory: attemptsIn(kept.memory) }
+}
+
+/** What any other sign-in at the same appliance must not repeat. Codes count where they were asked for. */
+export function attemptsIn({ refusedSecrets, spentCode, lastStep }: SignInMemory): SignInMemory {
+  return { refusedSecrets, refusedCodes: [], lastStep, ...(spentCode === undefined ? {} : { spentCode }) }
+}

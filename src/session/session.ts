@@ -4,7 +4,7 @@ import type { Holding, Redactor } from '../redactor.ts'
 import { type Clock, type Moment, momentIn, until } from './clock.ts'
 import { SessionCookies } from './cookies.ts'
 import { Exchange, type Send, withCookies } from './exchange.ts'
-import { type Keep, type KeptSession, parseKept } from './kept.ts'
+import { attemptsIn, type Keep, type KeptSession, parseKept, type SignInMemory } from './kept.ts'
 import { LiveSession } from './live.ts'
 import { backoffDelay, renewalDelay, SHORTEST_DELAY, TICK } from './schedule.ts'
 import { type Credentials, type Granted, SignIn } from './sign-in.ts'
@@ -70,6 +70,8 @@ export interface SessionParts {
   gate?: Gate
   /** Keeps the session beyond this process. */
   keep?: Keep
+  /** `attempts` of the session that this one replaces at the same appliance. */
+  attempts?: SignInMemory
   /** The clock jumped: whatever was connected is probably gone. */
   onJump?: () => void
 }
@@ -139,6 +141,11 @@ export class Session {
   /** The version of its API that the appliance named, if it ever refused the configured one. */
   get version(): string | undefined {
     return this.#exchange.version
+  }
+
+  /** What a session that replaces this one must not repeat. */
+  get attempts(): SignInMemory {
+    return attemptsIn(this.#signIn.memory)
   }
 
   /** Takes up the session that was kept, or begins to sign in; and stays signed in. */
@@ -406,10 +413,11 @@ export class Session {
 
   /** @returns whether what was kept serves now; if not, its refresh token may still be tried */
   async #restore(): Promise<boolean> {
-    const { keep, clock, report } = this.#parts
+    const { keep, clock, report, attempts } = this.#parts
+    if (attempts !== undefined) this.#signIn.remember(attempts)
     const kept = parseKept(await keep?.load().catch(recorded))
     if (kept === undefined || this.#held !== undefined) return false
-    this.#signIn.remember(kept.memory)
+    if (attempts === undefined) this.#signIn.remember(kept.memory)
     const live = kept.session && liveOf(kept.session, { ...this.#parts, dialect: this.#exchange.dialect })
     if (live === undefined) return false
     this.#take(live)
