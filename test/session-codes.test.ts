@@ -211,6 +211,29 @@ test('a code from a TOTP secret is sent once per time step, and wrong ones end a
   assert.ok(Math.max(...clock.asked) <= 30 * SECOND)
 })
 
+test('a TOTP code for an mfa_token that has expired is followed by one more password grant and code, not by a loop', async () => {
+  const { clock, session, appliance } = await signedIn({
+    answers: (asked, nth) => (asked.grant === 'mfa' ? expiredToken : demanding(asked, nth)),
+    totp: changeable('JBSWY3DPEHPK3PXP'),
+  })
+  await clock.advance(2 * DAY)
+  assert.deepEqual(appliance.grants, ['password', 'mfa', 'password', 'mfa'])
+  assert.equal(session.status().state, 'waiting')
+})
+
+test('a TOTP code for a new mfa_token completes the sign-in where the first one had expired', async () => {
+  const { clock, session, appliance } = await signedIn({
+    answers(asked, nth) {
+      if (asked.grant !== 'mfa') return demanding(asked, nth)
+      return asked.form.get('mfa_token') === 'mfa-token-1' ? expiredToken : granted(nth)
+    },
+    totp: changeable('JBSWY3DPEHPK3PXP'),
+  })
+  await clock.advance(MINUTE)
+  assert.deepEqual(appliance.grants, ['password', 'mfa', 'password', 'mfa'])
+  assert.equal(session.status().state, 'live')
+})
+
 test('a new TOTP secret is tried where codes from the old one were refused', async () => {
   const totp = changeable('JBSWY3DPEHPK3PXP')
   let accepted = false

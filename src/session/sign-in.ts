@@ -19,6 +19,8 @@ export type Credentials =
   | { type: 'password'; username: string; password: SecretSource; totp?: SecretSource }
   | { type: 'authorization_code'; code: SecretSource }
 
+type Password = Credentials & { type: 'password' }
+
 export interface Granted {
   grant: Grant['type']
   tokens: Tokens
@@ -114,7 +116,8 @@ export class SignIn {
     const granted = await this.#password(this.#credentials)
     if (granted !== undefined) return granted
     if (this.#credentials.totp === undefined) throw new Failure('CODE_WANTED', 'Multi-factor authentication is on.')
-    return this.#totp(this.#credentials.totp)
+    const { totp } = this.#credentials
+    return this.#orAnew(this.#credentials, () => this.#totp(totp))
   }
 
   /**
@@ -129,17 +132,20 @@ export class SignIn {
       const granted = await this.#password(this.#credentials)
       if (granted !== undefined) return granted
     }
+    return this.#orAnew(this.#credentials, () => this.#mfa(code))
+  }
+
+  /** An `mfa_token` that has expired is replaced by one password grant, once: a second one that expires is a refusal. */
+  async #orAnew(credentials: Password, answer: () => Promise<Granted>): Promise<Granted> {
     try {
-      return await this.#mfa(code)
+      return await answer()
     } catch (error) {
       if (!(error instanceof Failure) || error.code !== 'MFA_EXPIRED') throw error
     }
-    return (await this.#password(this.#credentials)) ?? this.#mfaAgain(code)
-  }
-
-  async #mfaAgain(code: string): Promise<Granted> {
+    const granted = await this.#password(credentials)
+    if (granted !== undefined) return granted
     try {
-      return await this.#mfa(code)
+      return await answer()
     } catch (error) {
       if (!(error instanceof Failure) || error.code !== 'MFA_EXPIRED') throw error
       throw this.#refusedCode(error.message)
@@ -147,7 +153,7 @@ export class SignIn {
   }
 
   /** @returns undefined when a code is wanted, which is then pending */
-  async #password(credentials: Credentials & { type: 'password' }): Promise<Granted | undefined> {
+  async #password(credentials: Password): Promise<Granted | undefined> {
     const password = await credentials.password.reveal()
     const secret = digest(`${credentials.username}\n${password}`)
     this.#allow(secret)
