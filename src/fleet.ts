@@ -68,8 +68,10 @@ export class Fleet {
   async close(): Promise<void> {
     const all = [...this.#appliances.values()]
     const endings = this.#parts.state === undefined ? all.map(({ session }) => session.signOut()) : []
-    await atMost(SIGN_OUT_TIMEOUT, Promise.all([...endings, ...this.#leaving]))
-    await atMost(SIGN_OUT_TIMEOUT, Promise.all(all.map(appliance => appliance.destroy())))
+    // One for both: what hangs at the one would hang at the other, and the process is cut short when both take theirs.
+    const enough = new Promise(resolve => setTimeout(resolve, SIGN_OUT_TIMEOUT).unref())
+    await Promise.race([Promise.all([...endings, ...this.#leaving]), enough])
+    await Promise.race([Promise.all(all.map(appliance => appliance.destroy())), enough])
   }
 
   /** @param before the one of this name, whose sign-ins count for this one too where it is the same appliance */
@@ -110,8 +112,4 @@ const Owned = Type.Object({ identity: Type.String(), value: Type.Unknown() })
 function ownValue(kept: unknown, identity: string): unknown {
   if (!Check(Owned, kept)) return undefined
   return kept.identity === identity ? kept.value : withoutSession(kept.value)
-}
-
-function atMost(milliseconds: number, work: Promise<unknown>): Promise<unknown> {
-  return Promise.race([work, new Promise(resolve => setTimeout(resolve, milliseconds).unref())])
 }

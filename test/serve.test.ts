@@ -41,6 +41,24 @@ test('serve lets a request in flight finish before it ends', async t => {
   assert.equal(simulator.counts.aborted, 0)
 })
 
+test('an appliance that hangs in the midst of a sign-in does not spoil the end: exit code 0, others are signed out', async t => {
+  const [box, hanging] = await Promise.all([startSimulator({ product: 'azure' }), startSimulator({ product: 'azure' })])
+  t.after(() => Promise.all([box.close(), hanging.close()]))
+  hanging.misbehave({ where: 'token', answer: 'hang' })
+  const folder = temporaryFolder(t)
+  const entries = `${entryOf('box', 'azure', box)}${entryOf('hanging', 'azure', hanging)}`
+  folder.write('appliances.yaml', `shutdownTimeout: 1s\nappliances:\n${entries}`)
+  const process = spawnCli(t, ['--port', '0'], { cwd: folder.path })
+  const [, url = ''] = await process.match(/listening on (http:\/\/127\.0\.0\.1:\d+)/)
+  await process.match(/"signed in"/)
+  const answer = fetch(`${url}/box/api/v8.1/simulator/slow?ms=9000`).catch(() => undefined)
+  await eventually('the request is upstream', () => box.counts.requests === 1)
+  process.child.kill('SIGTERM')
+  assert.equal(await process.ended, 0, process.text())
+  assert.equal(box.counts.signOuts, 1)
+  await answer
+})
+
 test('a second signal cuts a shutdown short, with exit code 1', async t => {
   const { simulator, process, url } = await serveBox(t, { product: 'azure' })
   const answer = fetch(`${url}/box/api/v8.1/simulator/slow?ms=9000`).catch(() => undefined)
