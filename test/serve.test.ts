@@ -59,6 +59,25 @@ test('an appliance that hangs in the midst of a sign-in does not spoil the end: 
   await answer
 })
 
+test('a shutdownTimeout that came with a reload counts, also where it is longer than the one at the start', async t => {
+  const simulator = await startSimulator({ product: 'azure' })
+  t.after(() => simulator.close())
+  const folder = temporaryFolder(t)
+  const write = (time: string) =>
+    folder.write('appliances.yaml', `shutdownTimeout: ${time}\nappliances:\n${entryOf('box', 'azure', simulator)}`)
+  write('200ms')
+  const process = spawnCli(t, ['--port', '0'], { cwd: folder.path })
+  const [, url = ''] = await process.match(/listening on (http:\/\/127\.0\.0\.1:\d+)/)
+  await process.match(/"signed in"/)
+  write('30s')
+  await process.match(/"configuration reloaded"/)
+  const answer = fetch(`${url}/box/api/v8.1/simulator/slow?ms=11500`)
+  await eventually('the request is upstream', () => simulator.counts.requests === 1)
+  process.child.kill('SIGTERM')
+  assert.equal((await answer).status, 200)
+  assert.equal(await process.ended, 0, process.text())
+})
+
 test('a second signal cuts a shutdown short, with exit code 1', async t => {
   const { simulator, process, url } = await serveBox(t, { product: 'azure' })
   const answer = fetch(`${url}/box/api/v8.1/simulator/slow?ms=9000`).catch(() => undefined)

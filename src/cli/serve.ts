@@ -82,7 +82,7 @@ export const serve: Command = {
     const reload = () => server.reload()
     io.onHangup?.(() => void (manager?.reloading(reload) ?? reload()).catch(told))
     const stopped = untilStopped(io, {
-      delay: configuration.shutdownTimeout + SIGN_OUT,
+      delay: () => server.configuration.shutdownTimeout + SIGN_OUT,
       logger: loggerOf(log),
       async close() {
         log.info('shutting down')

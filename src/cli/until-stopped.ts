@@ -3,8 +3,8 @@ import type { Io } from './command.ts'
 
 export interface Ending {
   close(): Promise<void>
-  /** Milliseconds that `close` may take; then the process ends with exit code 1. */
-  delay: number
+  /** Milliseconds that `close` may take, asked for when it begins; then the process ends with exit code 1. */
+  delay: number | (() => number)
   /** Told of a second signal, of `close` taking too long, and of errors that nobody caught. */
   logger: { error(...words: unknown[]): void }
 }
@@ -15,9 +15,14 @@ export interface Ending {
  */
 export async function untilStopped({ stop }: Io, { close, delay, logger }: Ending): Promise<number> {
   if (stop === undefined) {
-    closeWithGrace({ delay, logger, skip: ['SIGHUP', 'SIGUSR2'] }, async ({ err }) => {
+    closeWithGrace({ delay: false, logger, skip: ['SIGHUP', 'SIGUSR2'] }, async ({ err }) => {
       if (err !== undefined) logger.error(err)
-      await close()
+      const longest = typeof delay === 'number' ? delay : delay()
+      const timer = setTimeout(() => {
+        logger.error(`killed by timeout (${longest}ms)`)
+        process.exit(1)
+      }, longest)
+      await close().finally(() => clearTimeout(timer))
     })
     return new Promise<never>(() => {})
   }
