@@ -208,13 +208,14 @@ export class Session {
     return this.#run(() => this.#signIn.withCode(code))
   }
 
-  /** A secret was changed: tries it where the old one had been refused. */
+  /** Some secret was changed, here or elsewhere: tries this one where another had been refused. */
   secretChanged(): void {
     // An attempt under way may have read the old one.
     if (this.#work !== undefined) return void this.#work.catch(recorded).then(() => this.secretChanged())
     const { credentials } = this.#parts
     const comesBySecret = credentials.type === 'authorization_code' || credentials.totp !== undefined
-    if (this.#block === 'refused' || (this.#block === 'waiting' && comesBySecret)) void this.attempt().catch(recorded)
+    if (this.#block === 'waiting' && comesBySecret) void this.attempt().catch(recorded)
+    if (this.#block === 'refused') void this.#run(() => this.#nextUnlessRefused()).catch(recorded)
   }
 
   /** Ends the session here and at the appliance, as far as it can be reached. The session stays signed out. */
@@ -307,6 +308,13 @@ export class Session {
     return this.#signIn.fromCredentials()
   }
 
+  /** What was changed may have been another appliance's: the password that was refused is not sent again for that. */
+  async #nextUnlessRefused(): Promise<Granted> {
+    const failure = this.#lastError?.failure
+    if (failure?.code === 'SIGN_IN_REFUSED' && (await this.#signIn.wouldRepeat())) throw failure
+    return this.#next()
+  }
+
   /** A refresh token that the appliance refuses is given up, and the credentials get their turn. */
   async #refresh(from: { refreshToken: string; cookies: SessionCookies | undefined }): Promise<Granted | undefined> {
     try {
@@ -381,6 +389,8 @@ export class Session {
   }
 
   async #fail(error: unknown): Promise<never> {
+    // Nothing was asked, so nothing is new.
+    if (error === this.#lastError?.failure) throw error
     const { clock } = this.#parts
     const failure = error instanceof Failure ? error : new Failure('INTERNAL', messageOf(error), { cause: error })
     if (failure.code === 'SHUTTING_DOWN') throw failure

@@ -54,6 +54,7 @@ export class SignIn {
   readonly #refusedCodes: Refusals
   #pending: Pending | undefined
   #spentCode: string | undefined
+  #lastRefused: string | undefined
   #lastStep = -1
   #stopped = false
   #wake = () => {}
@@ -100,6 +101,15 @@ export class SignIn {
     this.#lastStep = memory.lastStep
     this.#spentCode = memory.spentCode
     if (memory.apiVersion !== undefined) this.#exchange.speak(memory.apiVersion)
+  }
+
+  /**
+   * Whether the password is still the one that was refused last.
+   * @throws Failure SECRET_UNREADABLE
+   */
+  async wouldRepeat(): Promise<boolean> {
+    if (this.#credentials.type !== 'password') return false
+    return digestOf(this.#credentials, await this.#credentials.password.reveal()) === this.#lastRefused
   }
 
   /** @throws Failure SIGN_IN_REFUSED when the refresh token is dead, or as `Exchange.ask` */
@@ -155,7 +165,7 @@ export class SignIn {
   /** @returns undefined when a code is wanted, which is then pending */
   async #password(credentials: Password): Promise<Granted | undefined> {
     const password = await credentials.password.reveal()
-    const secret = digest(`${credentials.username}\n${password}`)
+    const secret = digestOf(credentials, password)
     this.#allow(secret)
     const cookies = this.#newCookies()
     const grant: Grant = { type: 'password', username: credentials.username, password }
@@ -255,7 +265,10 @@ export class SignIn {
     try {
       return await ask()
     } catch (error) {
-      if (error instanceof Failure && error.code === 'SIGN_IN_REFUSED') this.#refusedSecrets.add(secret)
+      if (error instanceof Failure && error.code === 'SIGN_IN_REFUSED') {
+        this.#refusedSecrets.add(secret)
+        this.#lastRefused = secret
+      }
       throw error
     }
   }
@@ -267,6 +280,10 @@ function grantedBy(
   rest: Pick<Granted, 'cookies' | 'sent'>,
 ): Granted {
   return { grant: type, tokens, answer, ...rest }
+}
+
+function digestOf({ username }: Password, password: string): string {
+  return digest(`${username}\n${password}`)
 }
 
 function digest(secret: string): string {
