@@ -211,6 +211,28 @@ test('a code from a TOTP secret is sent once per time step, and wrong ones end a
   assert.ok(Math.max(...clock.asked) <= 30 * SECOND)
 })
 
+test("one time step's code is not sent twice though the clock is set back in between", async () => {
+  const { clock, session, appliance } = await signedIn({
+    answers(asked, nth) {
+      if (asked.grant === 'mfa') return granted(nth)
+      return asked.grant === 'password' ? mfaWanted(nth) : refused
+    },
+    totp: changeable('JBSWY3DPEHPK3PXP'),
+  })
+  await clock.advance(30 * SECOND)
+  void session.attempt()
+  await clock.advance(5 * SECOND)
+  clock.set(-35 * SECOND)
+  void session.attempt()
+  await clock.advance(2 * MINUTE)
+  const codes = appliance.asked.flatMap(({ form }) => form.get('mfa_code') ?? [])
+  assert.ok(codes.length >= 3, codes.join())
+  assert.equal(new Set(codes).size, codes.length, codes.join())
+  clock.set(-DAY)
+  await outcome(session.attempt())
+  assert.equal(session.status().state, 'live')
+})
+
 test('a TOTP code for an mfa_token that has expired is followed by one more password grant and code, not by a loop', async () => {
   const { clock, session, appliance } = await signedIn({
     answers: (asked, nth) => (asked.grant === 'mfa' ? expiredToken : demanding(asked, nth)),

@@ -44,6 +44,9 @@ interface Pending {
 /** The documents do not say how long an `mfa_token` lives; an older one is replaced before a code is put to it. */
 const MFA_TOKEN_TRUST = 120_000
 
+/** A clock that was set back by more steps than this is so wrong that waiting for it to catch up would take too long. */
+const STEPS_BACK = 5
+
 /** One way from credentials to tokens: which grant comes next, and which may not be tried again. */
 export class SignIn {
   readonly #credentials: Credentials
@@ -189,7 +192,8 @@ export class SignIn {
 
   async #freshCode(secret: string): Promise<TotpCode> {
     let code = totpCode(secret, this.#clock.wall())
-    while (code.step === this.#lastStep) {
+    // A clock that was set back by a little comes by steps again whose codes have been sent.
+    while (code.step <= this.#lastStep && code.step > this.#lastStep - STEPS_BACK) {
       const wait = code.nextStepAt - this.#clock.wall()
       await new Promise<void>(resolve => {
         const cancel = this.#clock.timer(Math.max(1, wait), resolve)
