@@ -237,3 +237,15 @@ test('after a refused renewal the old token serves to its end, and then callers 
   assert.equal(await outcome(session.ready()), 'SIGN_IN_REFUSED')
   assert.equal(session.status().state, 'refused')
 })
+
+test('each refusal is told with the grant that was refused: the refresh token, then the password', async () => {
+  const { clock, events } = await signedIn({ answers: (_, nth) => (nth === 1 ? granted(nth) : refused) })
+  await clock.advance(HOUR)
+  assert.deepEqual(
+    events.flatMap(event => (event.type === 'failed' ? [[event.grant, event.failure.code]] : [])),
+    [
+      ['refresh_token', 'SIGN_IN_REFUSED'],
+      ['password', 'SIGN_IN_REFUSED'],
+    ],
+  )
+})

@@ -24,6 +24,8 @@ export class Exchange {
   readonly #clock: Clock
   readonly #redactor: Redactor
   readonly #holding: Holding
+  /** What was asked last, for telling what failed; whoever begins anew sets it to undefined. */
+  lastGrant: Grant['type'] | undefined
   /** What it keeps the redactor knowing beyond one grant: the password, and what the last answer brought. */
   #password: string[] = []
   #brought: string[] = []
@@ -68,6 +70,7 @@ export class Exchange {
   }
 
   async #put(grant: Grant, cookies: SessionCookies | undefined): Promise<{ outcome: Outcome; sent: Moment }> {
+    this.lastGrant = grant.type
     if (grant.type === 'password') this.#password = [grant.password]
     this.#holding.hold([...this.#password, ...this.#brought, ...secretsOf(grant)])
     const request = withCookies(this.#dialect.ask(grant), this.#dialect, cookies)

@@ -286,6 +286,7 @@ export class Session {
     this.#work = gate(
       async () => {
         if (this.#closed || this.#leaving) throw new Failure('SHUTTING_DOWN', 'The session ended before its turn came.')
+        this.#exchange.lastGrant = undefined
         return work()
       },
       this.#failuresInRow === 0 ? 'first' : 'again',
@@ -323,6 +324,7 @@ export class Session {
       if (!(error instanceof Failure) || error.code !== 'SIGN_IN_REFUSED') throw error
       this.#refusedRefreshToken = from.refreshToken
       this.#record(error, 'refresh_token', undefined)
+      this.#exchange.lastGrant = undefined
       return undefined
     }
   }
@@ -402,7 +404,7 @@ export class Session {
       retryIn = backoffDelay(this.#failuresInRow, clock.random(), failure.retryAfter)
       this.#due = momentIn(clock, retryIn)
     }
-    this.#record(failure, this.#held?.refreshToken === undefined ? this.#signIn.firstGrant : 'refresh_token', retryIn)
+    this.#record(failure, this.#exchange.lastGrant ?? this.#signIn.firstGrant, retryIn)
     if (this.#block !== undefined && this.#held?.accessToken === this.#rejectedToken) this.#drop()
     await this.#keep()
     throw failure

@@ -8,7 +8,7 @@ import type { SignInMemory } from './kept.ts'
 import { Refusals } from './refusals.ts'
 import { type TotpCode, totpCode } from './totp.ts'
 
-// Longer than the rule allows by a few lines: which grant may follow which is one story.
+// Longer than the rule allows: which grant may follow which is one story.
 
 /** Read anew at every use, so that a rotated secret is found. Throws a `Failure` SECRET_UNREADABLE. */
 export interface SecretSource {
