@@ -7,7 +7,7 @@ import { originOf } from './address.ts'
 import { bytesOf } from './bytes.ts'
 import { cacheIn } from './cache.ts'
 import type { ApplianceConfiguration, CredentialsConfiguration, TrustConfiguration } from './configuration.ts'
-import { millisecondsOf } from './duration.ts'
+import { keepableMilliseconds } from './duration.ts'
 import { attempted, type Findings, type Path } from './findings.ts'
 import { Obstacle } from './obstacle.ts'
 import { ownListeningOf } from './own-listen.ts'
@@ -53,6 +53,7 @@ export async function applianceOf(parts: Parts): Promise<ApplianceConfiguration 
   const access = { rule, credentials: Array.isArray(entry.allow) && entry.allow.includes('credentials') }
   const signIn = signInOf(entry, access.credentials, path, findings)
   const cache = await cacheIn(entry.cache, [...path, 'cache'], findings)
+  const limits = limitsOf(entry, path, findings)
   if (!product || !url || !credentials || !tls || !listen) return undefined
   const options = optionsOf(product, entry)
   const identity = digest([product.name, url, options, entry.credentials])
@@ -68,7 +69,7 @@ export async function applianceOf(parts: Parts): Promise<ApplianceConfiguration 
     options,
     credentials,
     tls,
-    ...limitsOf(entry),
+    ...limits,
     rewriteLinks: entry.rewriteLinks !== 'off',
     cache,
     access,
@@ -84,16 +85,19 @@ function digest(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value)).digest('base64url')
 }
 
-function limitsOf(entry: Entry): Pick<ApplianceConfiguration, 'timeouts' | 'maxInFlight' | 'maxBody'> {
+function limitsOf(
+  entry: Entry,
+  path: Path,
+  findings: Findings,
+): Pick<ApplianceConfiguration, 'timeouts' | 'maxInFlight' | 'maxBody'> {
   const { timeouts, maxInFlight, maxBody } = entry
   const given = Check(Entry, timeouts) ? timeouts : {}
-  const { connect, firstByte, idle } = DEFAULT_TIMEOUTS
+  const timeout = (key: keyof typeof DEFAULT_TIMEOUTS) => {
+    const time = { text: given[key], fallback: DEFAULT_TIMEOUTS[key], least: '1ms' } as const
+    return keepableMilliseconds(time, [...path, 'timeouts', key], findings)
+  }
   return {
-    timeouts: {
-      connect: millisecondsOf(given.connect, connect),
-      firstByte: millisecondsOf(given.firstByte, firstByte),
-      idle: millisecondsOf(given.idle, idle),
-    },
+    timeouts: { connect: timeout('connect'), firstByte: timeout('firstByte'), idle: timeout('idle') },
     maxInFlight: typeof maxInFlight === 'number' ? maxInFlight : DEFAULT_MAX_IN_FLIGHT,
     maxBody: bytesOf(maxBody),
   }

@@ -10,7 +10,7 @@ import type { CacheConfiguration } from './cache.ts'
 import { type CallerConfiguration, callersOf } from './callers.ts'
 import { check } from './check.ts'
 import { readDocument } from './document.ts'
-import { millisecondsOf } from './duration.ts'
+import { keepableMilliseconds } from './duration.ts'
 import { readSettings, type Settings } from './env.ts'
 import { attempted, Findings } from './findings.ts'
 import { limitsOf } from './limits.ts'
@@ -133,6 +133,11 @@ export async function readConfiguration(
     key === undefined ? undefined : await attempted(findings, ['stateKey'], () => readableSecret(key, context))
   const callers = await callersOf({ entries: entry.callers, names: entries.map(([name]) => name), findings, context })
   const limits = limitsOf(entry.limits, findings)
+  const shutdownTimeout = keepableMilliseconds(
+    { text: entry.shutdownTimeout, fallback: DEFAULT_SHUTDOWN_TIMEOUT, least: '0s' },
+    ['shutdownTimeout'],
+    findings,
+  )
   await check(jsonSchema(), value, findings)
   findings.settle()
   const stateDirectory = typeof entry.stateDirectory === 'string' ? entry.stateDirectory : undefined
@@ -148,7 +153,7 @@ export async function readConfiguration(
     guard: { ...openGuard, ...listsOf(entry), callers },
     ...auditOf(entry.audit, context.directory),
     ...(entry.tracing === true ? { tracing: true } : {}),
-    shutdownTimeout: millisecondsOf(entry.shutdownTimeout, DEFAULT_SHUTDOWN_TIMEOUT),
+    shutdownTimeout,
     ...stateOf({ directory: stateDirectory, key: stateKey }, settings, context),
   }
 }
