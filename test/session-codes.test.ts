@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { products } from '../src/dialects/index.ts'
+import { FakeClock } from './fake-clock.ts'
 import {
   type Answers,
+  after,
   busy,
   changeable,
   DAY,
@@ -100,6 +102,24 @@ test('a wrong code leaves the session waiting, and the right one still completes
   await clock.advance(MINUTE)
   await session.giveCode(right)
   assert.deepEqual(appliance.grants, ['password', 'mfa', 'mfa'])
+})
+
+test('of codes that are given at the same time each is put to the appliance, one after the other, until one is right', async () => {
+  const clock = new FakeClock()
+  const { session, appliance } = await signedIn({
+    clock,
+    answers: (asked, nth) =>
+      asked.grant === 'mfa'
+        ? after(clock, SECOND, asked.form.get('mfa_code') === right ? granted(nth) : wrongCode)
+        : mfaWanted(nth),
+  })
+  const given = ['000000', right, '222222'].map(code => outcome(session.giveCode(code)))
+  await clock.advance(10 * SECOND)
+  assert.deepEqual(await Promise.all(given), ['CODE_REFUSED', 'done', 'CODE_UNWANTED'])
+  assert.deepEqual(
+    appliance.asked.map(({ form }) => form.get('mfa_code')),
+    [null, '000000', right],
+  )
 })
 
 test('the third code within an hour of two refused ones is answered without being sent', async () => {

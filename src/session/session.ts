@@ -203,7 +203,8 @@ export class Session {
    * @throws Failure CODE_UNWANTED, CODE_REFUSED, TOO_MANY_REFUSALS, or why the sign-in failed otherwise
    */
   async giveCode(code: string): Promise<void> {
-    await this.#work?.catch(recorded)
+    // Of several who wait for the same attempt, the first begins another, which is not about the others' codes.
+    while (this.#work !== undefined) await this.#work.catch(recorded)
     if (this.#block !== 'waiting') throw new Failure('CODE_UNWANTED', `The session is ${this.status().state}.`)
     return this.#run(() => this.#signIn.withCode(code))
   }
