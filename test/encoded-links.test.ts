@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
-import { call, get, open } from './caller.ts'
+import { get, open } from './caller.ts'
 import { applianceAt, type Context, eventually, startProxy } from './rig.ts'
 import { type Seen, startScripted } from './scripted-appliance.ts'
 
@@ -87,10 +87,10 @@ describe('a body that the appliance encodes although it was asked not to', { con
     }
   })
 
-  test('that can hold no links comes down as it is, and so do a part of a body and the answer to a HEAD', async t => {
-    const { url } = await start(t, (own, response, { method, url: path }) => {
+  test('that can hold no links comes down as it is, and so does a part of a body', async t => {
+    const { url } = await start(t, (own, response, { url: path }) => {
       const body = gzipSync(page(own))
-      const type = path === '/part' || method === 'HEAD' ? json : { 'content-type': 'application/octet-stream' }
+      const type = path === '/part' ? json : { 'content-type': 'application/octet-stream' }
       response.writeHead(path === '/part' ? 206 : 200, {
         ...type,
         'content-encoding': 'gzip',
@@ -98,14 +98,10 @@ describe('a body that the appliance encodes although it was asked not to', { con
       })
       response.end(body)
     })
-    for (const [method, path] of [
-      ['GET', '/box/download'],
-      ['GET', '/box/part'],
-      ['HEAD', '/box/v8'],
-    ] as const) {
-      const { fields, body } = await call(url, { method, path })
+    for (const path of ['/box/download', '/box/part']) {
+      const { fields, body } = await get(url, path)
       assert.equal(fields['content-encoding'], 'gzip', path)
-      if (method === 'GET') assert.equal(Number(fields['content-length']), body.length)
+      assert.equal(Number(fields['content-length']), body.length)
     }
   })
 

@@ -168,6 +168,22 @@ test('a request without a body arrives without one, and a POST of nothing says s
   assert.deepEqual([last().fields['content-length'], last().fields['transfer-encoding']], ['0', undefined])
 })
 
+test('a HEAD has the fields of a GET whose links are rewritten, and no length that is not its own', async t => {
+  const scripted = await startScripted(t, {
+    resource: ({ fields }, response) => {
+      const body = `{"next":{"href":"https://${fields.host}/v8?a=1"}}`
+      const type = { 'content-type': 'application/json', etag: '"1"' }
+      response.writeHead(200, { ...type, 'content-length': body.length }).end(body)
+    },
+  })
+  const { url } = await startProxy(t, [applianceAt(scripted, 'azure')])
+  const got = await call(url, { method: 'GET', path: '/box/x' })
+  const head = await call(url, { method: 'HEAD', path: '/box/x' })
+  assert.match(got.text, /"href":"http:/)
+  assert.deepEqual([head.fields.etag, head.fields['content-type']], [got.fields.etag, got.fields['content-type']])
+  assert.ok([undefined, got.fields['content-length']].includes(head.fields['content-length']))
+})
+
 test('a HEAD is answered with the fields and without a body', async t => {
   const scripted = await startScripted(t, {
     resource: (_, response) => {

@@ -207,3 +207,27 @@ test('204, 304 and errors of the appliance come down untouched, and none of them
   }
   assert.equal(tokenRequests.length, 1)
 })
+
+test('a field with bytes outside ASCII comes down as it is, also before a body that is still to come', async t => {
+  const head = 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Name: M\xfcller, M\xc3\xbcller\r\n'
+  const scripted = await startScripted(t, {
+    resource: (_, { socket }) => {
+      socket?.write(Buffer.from(`${head}Connection: close\r\n\r\n`, 'latin1'))
+      setTimeout(() => socket?.end('{}'), 100)
+    },
+  })
+  for (const product of ['google-cloud', 'azure']) {
+    for (const cache of [undefined, { ttl: 0, maxSize: 1_048_576, paths: undefined, staleIfError: 0 }]) {
+      const { url } = await startProxy(t, [applianceAt(scripted, product, { cache })])
+      for (const method of ['GET', 'POST']) {
+        const { fields } = await call(url, { method, path: '/box/x' })
+        assert.equal(fields['x-name'], 'M\xfcller, M\xc3\xbcller', `${product} ${method} ${cache?.ttl}`)
+      }
+    }
+  }
+})
+
+test('a sign-in asks for an answer in no coding', async t => {
+  const { tokenRequests } = await start(t)
+  assert.equal(tokenRequests[0]?.fields['accept-encoding'], 'identity')
+})

@@ -9,6 +9,7 @@ import type { Account } from './account.ts'
 import { DecodedBody } from './decoded-body.ts'
 import type { Downstream } from './downstream.ts'
 import { type AnswerFields, fieldsDown } from './fields.ts'
+import { flushHead } from './flush-head.ts'
 import { LinkRewriter } from './link-rewriter.ts'
 import { rewriteWhole } from './link-whole.ts'
 import { rewriteLink, type Standpoint } from './links.ts'
@@ -148,7 +149,10 @@ export class Answer extends Awaited implements Dispatcher.DispatchHandler {
       return
     }
     this.#goesDown = true
-    const rewriting = hasForeignLinks && !isHead ? rewritingOf(this.#status, fields.down) : undefined
+    const rewritten = hasForeignLinks ? rewritingOf(this.#status, fields.down) : undefined
+    // The length that a GET would have is not known without its body (RFC 9110, section 8.6).
+    if (isHead && rewritten !== undefined) fields.down = rewritten.fields
+    const rewriting = isHead ? undefined : rewritten
     this.#rewriting = rewriting
     const fits = fields.length === undefined || fields.length <= WHOLE
     if (rewriting !== undefined && rewriting.opening === undefined && fits) {
@@ -161,7 +165,7 @@ export class Answer extends Awaited implements Dispatcher.DispatchHandler {
     this.#begin()
     // A head goes out with the first piece of its body, unless that lets one wait for it.
     if (this.#complete) this.#end()
-    else if (fields.length === undefined || !fits) setImmediate(flushHead, response)
+    else if (fields.length === undefined || !fits) setImmediate(flushDownstream, response)
   }
 
   onData(chunk: Buffer): boolean {
@@ -221,7 +225,7 @@ export class Answer extends Awaited implements Dispatcher.DispatchHandler {
     if (pieces === undefined || this.#ended || this.#asked.response.destroyed) return
     this.#whole = undefined
     this.#begin()
-    if (pieces.length === 0) flushHead(this.#asked.response)
+    if (pieces.length === 0) flushDownstream(this.#asked.response)
     else this.#write(Buffer.concat(pieces))
   }
 
@@ -273,6 +277,8 @@ function endDownstream(response: Downstream, body: Buffer | undefined): void {
   else response.end(body)
 }
 
-function flushHead(response: Downstream): void {
-  if (!response.writableEnded && !response.destroyed) response.flushHeaders()
+function flushDownstream(response: Downstream): void {
+  if (response.writableEnded || response.destroyed) return
+  if (response instanceof ServerResponse) flushHead(response)
+  else response.flushHeaders()
 }

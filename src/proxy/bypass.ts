@@ -3,6 +3,7 @@ import { endWith } from '../end-of-turn.ts'
 import type { Failure } from '../errors.ts'
 import { type Forwarding, forwardedStatus } from './cache-status.ts'
 import type { Relay } from './downstream.ts'
+import { flushHead } from './flush-head.ts'
 import type { Forwarded } from './forward.ts'
 import { callersFields } from './own-fields.ts'
 import { writeProblem } from './problem.ts'
@@ -56,7 +57,7 @@ export class Bypass implements Relay {
   }
 
   flushHeaders(): void {
-    this.#response.flushHeaders()
+    flushHead(this.#response)
   }
 
   write(bytes: Buffer): boolean {

@@ -9,6 +9,7 @@ import { giveProblem } from './bypass.ts'
 import type { Cache } from './cache.ts'
 import { collapsedStatus, forwardedStatus, staleStatus, storedStatus } from './cache-status.ts'
 import type { Relay } from './downstream.ts'
+import { flushHead } from './flush-head.ts'
 import { forward } from './forward.ts'
 import { LARGEST } from './freshness.ts'
 import { HeldAnswer, notModifiedOf } from './held-answer.ts'
@@ -105,7 +106,8 @@ export class Flight implements Relay {
   }
 
   flushHeaders(): void {
-    this.#audience.streaming?.response.flushHeaders()
+    const response = this.#audience.streaming?.response
+    if (response !== undefined) flushHead(response)
   }
 
   /** What is collected does not wait for its first caller: a slow one would hold up the others, and it is small. */

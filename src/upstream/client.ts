@@ -99,7 +99,8 @@ export class UpstreamClient {
       const answer = await client.request({
         method: request.method,
         path: request.path,
-        headers: request.fields,
+        // Without it any coding would be a right answer (RFC 9110, section 12.5.3).
+        headers: { 'accept-encoding': 'identity', ...request.fields },
         body: request.body ?? null,
         signal: AbortSignal.timeout(OWN_TIMEOUT),
       })
