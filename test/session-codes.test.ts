@@ -146,7 +146,12 @@ test('a person who gave two wrong codes is told for how long to wait, and may th
   await outcome(session.giveCode('000000'))
   await clock.advance(10 * MINUTE)
   await outcome(session.giveCode('000001'))
-  await assert.rejects(session.giveCode(right), { code: 'TOO_MANY_REFUSALS', retryAfter: 50 * MINUTE })
+  const again = new Date(clock.wall() + 50 * MINUTE).toISOString().slice(0, 16)
+  await assert.rejects(session.giveCode(right), {
+    code: 'TOO_MANY_REFUSALS',
+    retryAfter: 50 * MINUTE,
+    message: new RegExp(`the next one can be given at ${again}`),
+  })
   clock.set(DAY)
   assert.equal(await outcome(session.giveCode(right)), 'TOO_MANY_REFUSALS')
   await clock.advance(50 * MINUTE)

@@ -225,7 +225,11 @@ export class SignIn {
 
   #allowCode(): void {
     const wait = this.#refusedCodes.wait()
-    if (wait > 0) throw new Failure('TOO_MANY_REFUSALS', 'Two codes were refused within an hour.', { retryAfter: wait })
+    if (wait === 0) return
+    // Who gave it at a terminal sees no Retry-After.
+    const next = `${new Date(this.#clock.wall() + wait + 999).toISOString().slice(0, 19)}Z`
+    const said = `Two codes were refused within an hour; the next one can be given at ${next}.`
+    throw new Failure('TOO_MANY_REFUSALS', said, { retryAfter: wait })
   }
 
   #refusedCode(detail: string): Failure {
