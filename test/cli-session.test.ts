@@ -31,15 +31,6 @@ test('renew replaces the session at once with the refresh token', async t => {
   assert.deepEqual([state(), simulator.counts.refreshes, simulator.counts.signIns], ['live', 1, 1])
 })
 
-test('sign-in that is refused says what to run, with the name of the appliance in it', async t => {
-  const { url, server } = await startBox(t, { product: 'azure', password: 'another' })
-  const session = server.appliances.get('box')?.session
-  await eventually('the session is refused', () => session?.status().state === 'refused')
-  const { exitCode, stderr } = await runCli(['sign-in', 'box', '--url', url])
-  assert.equal(exitCode, 1)
-  assert.match(stderr, /then run: veeam-auth-proxy sign-in box\.\n/)
-})
-
 for (const verb of ['renew', 'sign-out']) {
   test(`${verb} for an unknown name lists the names there are, with exit code 1`, async t => {
     const { at } = await live(t)
