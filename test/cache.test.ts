@@ -234,7 +234,8 @@ test('HEAD is answered from the GET that was answered, and a HEAD that was answe
   const { ask, count } = await startCached(t)
   const head = () => ask({}, '/box/x', { method: 'HEAD' })
   const first = await head()
-  assert.deepEqual([first.status, status(first), first.fields['content-length']], [200, 'fwd=uri-miss', '9'])
+  // Whether links would change the length is not known without the body.
+  assert.deepEqual([first.status, status(first), first.fields['content-length']], [200, 'fwd=uri-miss', undefined])
   assert.equal(status(await ask()), 'fwd=uri-miss; stored')
   const second = await head()
   assert.match(status(second), HIT)
