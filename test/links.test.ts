@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { rewriteTargets } from '../src/proxy/links.ts'
 import { get, valuesOf } from './caller.ts'
 import { applianceAt, type Context, startProxy } from './rig.ts'
 import { startScripted } from './scripted-appliance.ts'
@@ -84,6 +85,20 @@ test('the targets of a Link field lead to the caller, however many there are, an
       const filled = wanted.replaceAll('ORIGIN', scripted.url).replaceAll('BASE', base).replaceAll('MOUNT', mount)
       assert.deepEqual(valuesOf(raw, 'link'), [filled, `<${mount}/second>`])
     }
+  }
+})
+
+test('the work of a Link field grows with its length and no faster, also where quotes are never closed', () => {
+  for (const value of [
+    `"${'\\"'.repeat(50_000)}`,
+    `"${'\\"'.repeat(50_000)}\\`,
+    '<"'.repeat(50_001),
+    '"<'.repeat(50_001),
+  ]) {
+    const from = performance.now()
+    assert.equal(rewriteTargets(value, String), value)
+    const took = performance.now() - from
+    assert.ok(took < 500, `${Math.round(took)} ms`)
   }
 })
 

@@ -21,10 +21,11 @@ export function rewriteLink(value: string, from: Standpoint): string {
 
 /**
  * The value of a `Link` field (RFC 8288, section 3): the targets of its links, which stand in angle brackets, led
- * through `link`. What is quoted is no target.
+ * through `link`. What is quoted is no target; a quote that is never closed lasts to the end, so that each is looked
+ * for once.
  */
 export function rewriteTargets(value: string, link: (target: string) => string): string {
-  return value.replace(/"(?:[^"\\]|\\.)*"|<([^<>]*)>/g, (whole, target?: string) =>
+  return value.replace(/"(?:[^"\\]|\\.)*\\?(?:"|$)|<([^<>]*)>/g, (whole, target?: string) =>
     target === undefined ? whole : `<${link(target)}>`,
   )
 }
