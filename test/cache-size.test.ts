@@ -58,6 +58,19 @@ test('three hundred answers of three hundred paths take no more memory than maxS
   assert.ok(hits * size <= maxSize, `${hits} are kept`)
 })
 
+test('what callers said in fields that an answer varies by counts as well', async t => {
+  const { ask } = await startCached(t, {
+    cache: { maxSize: MB },
+    resource: (_, response) => give(response, '{}', { vary: 'accept-language, prefer' }),
+  })
+  const prefer = 'x'.repeat(10_000)
+  for (let i = 0; i < 150; i += 1) await ask({ prefer }, `/box/${i}`)
+  let hits = 0
+  for (let i = 0; i < 150; i += 1)
+    if (status(await ask({ prefer, 'cache-control': 'only-if-cached' }, `/box/${i}`)).startsWith('hit')) hits += 1
+  assert.ok(hits > 50 && hits * prefer.length <= MB, `${hits} are kept`)
+})
+
 test('a configuration without a cache, or without the appliance, gives the memory back', async t => {
   for (const appliancesOf of [keptWithout, none]) {
     const before = await startCached(t, { resource: sized, overrides: { rewriteLinks: false } })

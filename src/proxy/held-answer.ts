@@ -69,7 +69,9 @@ export class HeldAnswer implements Validators {
     this.#varying = vary
       .filter(name => !OF_THE_KEY.has(name) && !staysHere(name))
       .flatMap(name => [name, fieldIn(request.headers, name)])
-    this.size = OVERHEAD + body.length + this.#fields.reduce((sum, text) => sum + text.length, 0)
+    // What a caller said is as long as it liked.
+    const texts = [...this.#fields, ...this.#varying]
+    this.size = texts.reduce((sum, text = '') => sum + text.length, OVERHEAD + body.length)
   }
 
   /** Milliseconds since it came, on the clock that counts more: one of them may stand still, or be set. */
