@@ -231,6 +231,27 @@ describe('a request for WebSocket', { concurrency: 4 }, () => {
     assert.deepEqual([tokenRequests.length, server.appliances.get('box')?.session.status().state], [2, 'live'])
   })
 
+  test('that meets a rejected token does not read on where its 401 has no end', async t => {
+    let cut = 0
+    const { url } = await startSockets(t, {
+      refuse(_, socket, nth) {
+        if (nth > 1) return false
+        socket.write('HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n\r\n')
+        const timer = setInterval(() => socket.writableNeedDrain || socket.write(`1000\r\n${'x'.repeat(4096)}\r\n`), 2)
+        socket.on('error', () => undefined)
+        socket.once('close', () => {
+          clearInterval(timer)
+          cut += 1
+        })
+        return true
+      },
+    })
+    const socket = await openSocket(t, `${url}/box/signal`)
+    socket.send('hello')
+    await eventually('an echo', () => socket.messages.length === 1)
+    await eventually('the 401 is given up', () => cut === 1)
+  })
+
   test('that is refused by the appliance gets that answer, once, and the end of its connection', async t => {
     const large = 'x'.repeat(5 * MB)
     const answers = [

@@ -24,6 +24,9 @@ const BODILESS = new Set([204, 304])
 /** Bodies of a known length up to this are rewritten whole, and keep a length; in bytes. */
 const WHOLE = 65_536
 
+/** Of a body that nobody wants, more than this is not read, in bytes: it may have no end. */
+const MOST_UNWANTED = 1_048_576
+
 const NOTHING = Buffer.alloc(0)
 
 const SENDABLE_REASON = /^[\t\x20-\x7e\x80-\xff]*$/
@@ -88,6 +91,11 @@ export class Answer extends Awaited implements Dispatcher.DispatchHandler {
   /** Whether any byte of an answer has come. */
   get begun(): boolean {
     return this.#fields !== undefined
+  }
+
+  /** Whether all of its body has come, or it has none. */
+  get isWhole(): boolean {
+    return this.#ended
   }
 
   onConnect(abort: (error?: Error) => void): void {
@@ -169,8 +177,11 @@ export class Answer extends Awaited implements Dispatcher.DispatchHandler {
   }
 
   onData(chunk: Buffer): boolean {
-    if (!this.#goesDown) return true
     this.#received += chunk.length
+    if (!this.#goesDown) {
+      if (this.#received > MOST_UNWANTED) this.#abort?.(new Failure('ANSWER_BROKEN', 'What nobody wants has no end.'))
+      return true
+    }
     const isLast = this.#received === this.#fields?.length
     if (this.#whole !== undefined) {
       this.#whole.push(chunk)

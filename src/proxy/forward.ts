@@ -52,6 +52,8 @@ class Forwarding implements Asked {
   readonly #own: ServerResponse
   readonly #relay: Relay | undefined
   #body: RequestBody = NO_BODY
+  /** The latest one. */
+  #answer: Answer | undefined
   #abort: ((error: Error) => void) | undefined
   #entered: Appliance['admission'] | undefined
   #replayed = false
@@ -178,6 +180,7 @@ class Forwarding implements Asked {
   /** The time for an answer begins when the whole request is out of the caller's hands. */
   #await(answer: Answer): void {
     const { deadlines } = this.#appliance.client
+    this.#answer = answer
     answer.deadlines = deadlines
     if (this.#body === NO_BODY || this.#request.complete) deadlines.add(answer)
     else this.#request.once('end', () => answer.begun || deadlines.add(answer))
@@ -227,7 +230,8 @@ class Forwarding implements Asked {
     // Told twice where a connection ends with answers behind one another: a place is left once.
     this.#entered?.leave()
     this.#entered = undefined
-    if (!this.response.writableFinished) this.#abort?.(new CallerLeft())
+    // What was decoded can end, or break off, before what it is decoded from does.
+    if (!this.response.writableFinished || this.#answer?.isWhole === false) this.#abort?.(new CallerLeft())
   }
 }
 

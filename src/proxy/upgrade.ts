@@ -83,6 +83,10 @@ class CallerLeft extends Error {
   override readonly name = 'CallerLeft'
 }
 
+class Superseded extends Error {
+  override readonly name = 'Superseded'
+}
+
 /** One attempt. It takes a connection of its own, which would be lost to the pool in any case. */
 class Handshake extends Awaited implements Dispatcher.DispatchHandler {
   readonly #appliance: Appliance
@@ -154,9 +158,14 @@ class Handshake extends Awaited implements Dispatcher.DispatchHandler {
     controller.pause()
     this.#appliance.session.rejected(this.#live.accessToken).then(
       renewed => {
-        if (renewed === undefined) this.#pass(status, message, raw)
-        else this.#again(renewed)
-        controller.resume()
+        if (renewed === undefined) {
+          this.#pass(status, message, raw)
+          controller.resume()
+          return
+        }
+        this.#again(renewed)
+        // Nobody uses its connection again, and its body may have no end.
+        controller.abort(new Superseded())
       },
       (error: Error) => controller.abort(error),
     )
