@@ -72,6 +72,37 @@ describe('requests behind one another on one connection', { concurrency: 6 }, ()
     }
   })
 
+  test('that are left by their caller may still be ended, at once or later, however much of their answers there was', async t => {
+    for (const size of [0, 1, 20_000]) {
+      for (const when of ['at once', 'later'] as const) {
+        const open: ServerResponse[] = []
+        let closed = 0
+        const { url } = await listen(t, {
+          handle(request, response) {
+            open.push(response)
+            response.writeHead(200, { 'content-length': size })
+            if (request.url === '/1') response.flushHeaders()
+            else if (size > 0) response.write(Buffer.alloc(size))
+            else response.flushHeaders()
+            response.on('close', () => {
+              closed += 1
+              if (when === 'at once') response.end()
+            })
+          },
+        })
+        const caller = openRaw(t, url)
+        caller.say(plain('/1') + plain('/2') + plain('/3'))
+        await eventually('all three', () => open.length === 3)
+        caller.socket.resetAndDestroy()
+        await eventually('their ends', () => closed >= 3)
+        for (const response of open) response.end()
+        await sleep(10)
+        // What Node.js takes for its own mistake would have ended the process by now.
+        assert.ok(open.every(response => response.writableEnded))
+      }
+    }
+  })
+
   test('that are left by their caller take no place at the appliance any more', async t => {
     const { url, server, simulator } = await startBox(t, { product: 'azure' })
     await eventually('ready', async () => (await get(url, '/-/readyz')).status === 200)

@@ -66,9 +66,13 @@ export class InFlight {
   }
 }
 
-/** Lets an answer meet the end of its connection. One that is whole would be taken for sent, and out of its turn. */
+/**
+ * Lets an answer meet the end of its connection. One that is whole would be taken for sent, and out of its turn; one that
+ * is ended later would be, too, and Node.js ends the process when it finds it in the place of another.
+ */
 function lose(response: ServerResponse): void {
   const gone = new Socket().on('error', () => {})
-  response.assignSocket(gone)
   gone.destroy()
+  response.removeAllListeners('finish')
+  response.assignSocket(gone)
 }
