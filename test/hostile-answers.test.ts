@@ -204,6 +204,20 @@ test('every one of many fields comes down, and two Location fields come down as 
   assert.equal(whole[0]?.raw.filter(part => /^a\d+$/.test(part)).length, many.length)
 })
 
+test('a 204 says nothing of a length, which a reader could wait for, and a 304 that of what it stands for', async t => {
+  for (const [status, length] of [
+    [204, []],
+    [304, ['5']],
+  ] as const) {
+    const { url } = await start(t, (_, socket) =>
+      socket.write(`HTTP/1.1 ${status} X\r\nContent-Length: 5\r\nX-A: b\r\n\r\n`),
+    )
+    const { statuses, whole } = await ask(t, url)
+    const raw = whole[0]?.raw ?? []
+    assert.deepEqual([statuses, valuesOf(raw, 'content-length'), valuesOf(raw, 'x-a')], [[status], length, ['b']])
+  }
+})
+
 test('an answer that nobody asked for is given to nobody', async t => {
   const { url, appliance } = await start(t, undefined)
   for (let i = 0; i < 5; i++) {

@@ -8,7 +8,7 @@ import { Awaited, type Deadlines } from '../upstream/deadlines.ts'
 import type { Account } from './account.ts'
 import { DecodedBody } from './decoded-body.ts'
 import type { Downstream } from './downstream.ts'
-import { type AnswerFields, fieldsDown } from './fields.ts'
+import { type AnswerFields, fieldsDown, without } from './fields.ts'
 import { flushHead } from './flush-head.ts'
 import { LinkRewriter } from './link-rewriter.ts'
 import { rewriteWhole } from './link-whole.ts'
@@ -20,6 +20,8 @@ import type { Hop } from './trace.ts'
 
 /** Answers that have no body, whatever their fields say (RFC 9110, section 6.4.1). */
 const BODILESS = new Set([204, 304])
+
+const LENGTH = ['content-length']
 
 /** Bodies of a known length up to this are rewritten whole, and keep a length; in bytes. */
 const WHOLE = 65_536
@@ -152,7 +154,9 @@ export class Answer extends Awaited implements Dispatcher.DispatchHandler {
     if (BODILESS.has(this.#status)) {
       // Whatever follows is no part of it, and undici takes the length that a 304 may state for a broken answer.
       this.#discarded = true
-      this.#writeHead(fields.down)
+      // RFC 9110, section 8.6: one of 204 has no length either.
+      const down = this.#status === 204 && fields.length !== undefined ? without(fields.down, LENGTH) : fields.down
+      this.#writeHead(down)
       this.#end()
       return
     }

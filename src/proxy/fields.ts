@@ -222,7 +222,7 @@ export function fieldsDown(raw: readonly Buffer[], link: (value: string) => stri
 }
 
 /** @param names in lower case */
-function without(fields: readonly string[], names: readonly string[]): string[] {
+export function without(fields: readonly string[], names: readonly string[]): string[] {
   const kept: string[] = []
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const name = fields[i] ?? ''
