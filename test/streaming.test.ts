@@ -7,10 +7,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { downloadBytes, simulatorRoot } from '../src/simulator/index.ts'
 import { call, get, jsonOf, open } from './caller.ts'
-import { type Context, eventually, startBox } from './rig.ts'
+import { openRaw } from './raw-http.ts'
+import { applianceAt, type Context, eventually, startBox, startProxy } from './rig.ts'
+import { startScripted } from './scripted-appliance.ts'
 
 const product = 'google-cloud'
 const root = `/box${simulatorRoot[product]}`
@@ -58,6 +61,39 @@ test('a caller that stops reading holds the appliance back instead of filling me
   const grown = process.memoryUsage().rss - before
   answer.destroy()
   assert.ok(grown < 100 * MB, `${Math.round(grown / MB)} MB more`)
+})
+
+test('an answer that its caller is slow to read is not disturbed by those that come behind it, nor they by it', async t => {
+  const body = randomBytes(12 * MB)
+  let small = 0
+  const scripted = await startScripted(t, {
+    resource({ url }, response) {
+      if (url === '/large') return void response.end(body)
+      small += 1
+      response.end(body.subarray(0, 10_000))
+    },
+  })
+  const { url } = await startProxy(t, [applianceAt(scripted, 'azure')])
+  await eventually('ready', async () => (await get(url, '/-/readyz')).status === 200)
+  const caller = openRaw(t, url)
+  caller.socket.pause()
+  const said = (method: string, path: string) => `${method} /box${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`
+  caller.say(said('GET', '/large'))
+  // The way is full by then, as far as the caller lets it.
+  await sleep(300)
+  caller.say(said('GET', '/small') + said('GET', '/small') + said('GET', '/small'))
+  await eventually('they are answered', () => small === 3)
+  await sleep(100)
+  caller.socket.resume()
+  await caller.heard(4)
+  const { whole } = caller.answers()
+  assert.deepEqual(
+    whole.map(({ start, body }) => [start, digestOf([body])]),
+    [body, ...Array.from({ length: 3 }, () => body.subarray(0, 10_000))].map(bytes => [
+      'HTTP/1.1 200 OK',
+      digestOf([bytes]),
+    ]),
+  )
 })
 
 test('uploads arrive whole, of known length and chunked', async t => {

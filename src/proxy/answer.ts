@@ -126,9 +126,12 @@ export class Answer extends Awaited implements Dispatcher.DispatchHandler {
     return true
   }
 
-  /** Goes on with an answer that was held. */
+  /**
+   * Goes on with an answer that was held. Not at once: Node.js tells one of `drain` also while another answer is written
+   * behind it on its connection, which undici may be in the midst of reading, and it reads one at a time.
+   */
   resume(): void {
-    this.#resume?.()
+    if (this.#resume !== undefined) process.nextTick(this.#resume)
   }
 
   abort(error: Error): void {
