@@ -34,6 +34,8 @@ function digestOf(chunks: Iterable<Buffer>): string {
 
 test('a download of 200 MB arrives whole while memory stays flat', async t => {
   const { url } = await start(t)
+  // What a process takes to move anything at all is not meant: the way is warm.
+  for await (const _ of await open(url, { path: `${root}/downloads/large?bytes=${200 * MB}` }));
   const bytes = 200 * MB
   const answer = await open(url, { path: `${root}/downloads/large?bytes=${bytes}` })
   assert.equal(answer.headers['content-length'], String(bytes))
@@ -49,7 +51,7 @@ test('a download of 200 MB arrives whole while memory stays flat', async t => {
   assert.equal(length, bytes)
   assert.equal(hash.digest('hex'), digestOf(downloadBytes('seed', 0, bytes)))
   // Appliance, proxy and caller share this process.
-  assert.ok(most - before < 120 * MB, `${Math.round((most - before) / MB)} MB more`)
+  assert.ok(most - before < 60 * MB, `${Math.round((most - before) / MB)} MB more`)
 })
 
 test('a caller that stops reading holds the appliance back instead of filling memory', async t => {
