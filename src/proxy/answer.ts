@@ -127,11 +127,15 @@ export class Answer extends Awaited implements Dispatcher.DispatchHandler {
   }
 
   /**
-   * Goes on with an answer that was held. Not at once: Node.js tells one of `drain` also while another answer is written
-   * behind it on its connection, which undici may be in the midst of reading, and it reads one at a time.
+   * Goes on with an answer that was held. Node.js tells one of `drain` also while another answer is written behind it on
+   * its connection, which undici may be in the midst of reading: it reads one at a time, and refuses before it does anything.
    */
   resume(): void {
-    if (this.#resume !== undefined) process.nextTick(this.#resume)
+    try {
+      this.#resume?.()
+    } catch {
+      setImmediate(() => this.resume())
+    }
   }
 
   abort(error: Error): void {
